@@ -18,21 +18,19 @@ from search_spaces.space import SearchSpace
 from sweeps.cell import Cell
 from sweeps.channel import LOG_FILE, keep_dumps_in, tell
 from sweeps.cluster import Cluster
+from sweeps.commands import (
+    Audience,
+    resume_command,
+    say_how_to_go_on,
+    say_what_next,
+    watch,
+    what_is_lost,
+)
 from sweeps.database import DRIVER_FILE, Shared, owned
 from sweeps.handover import Given
 from sweeps.identity import Identity
 from sweeps.local import Here
-from sweeps.messages import (
-    Audience,
-    described,
-    resume_command,
-    sampled_by,
-    say_how_to_go_on,
-    say_what_next,
-    show_end,
-    watch,
-    what_is_lost,
-)
+from sweeps.messages import described, sampled_by, show_end
 from sweeps.outages import Outages, ServiceLost
 from sweeps.ownership import file_lock
 from sweeps.pages import pages

@@ -1,9 +1,7 @@
-"""Messages of a sweep at its start and end, and the commands that it suggests."""
+"""Messages of a sweep at its start and end."""
 
-import shlex
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 from optuna.trial import TrialState
@@ -13,40 +11,25 @@ from foldsweep import names
 from foldsweep.numbers import places_of, plural
 from foldsweep.numbers import shown as shown_number
 from foldsweep.programs import command, console
-from foldsweep.streams import escaped
 from foldsweep.texts import text
-from foldsweep.tracking import shown, sqlite_path, store_options
+from foldsweep.tracking import shown
 from search_spaces.space import SearchSpace
 from sweeps.budget import DEFAULT_TRIALS, num_asked, num_sampled
 from sweeps.cell import Cell
-from sweeps.handover import OF_PYTHON, of_python
+from sweeps.commands import TYPED, Audience, resume_command, storage_option
+from sweeps.handover import OF_PYTHON
 from sweeps.jobs import lags_of, rungs_of
 from sweeps.outcomes import failure_of, failures
 from sweeps.payoff import LEAST_TRIED, MORE, expected_gain
 from sweeps.pruning import LEAST_SAMPLED, in_force, reports, rung_epochs
 from sweeps.samplers import ANY_TREE
 from sweeps.settings import SweepSettings
-from sweeps.summary import best_table, ranking
+from sweeps.summary import best_table
 from sweeps.sweep import SweepEnd, most_epochs
 from sweeps.tracking.spool import REJECTED_FILE
 from sweeps.visible import GUIDED
 from trainables.tasks.samples import Data
 from trainables.tasks.task import Task
-
-
-@dataclass(frozen=True, kw_only=True)
-class Audience:
-    """How a sweep was started, and how the user watches it."""
-
-    by_call: bool = False
-    """Whether a Python program started it, which also resumes it by a call; else a command did."""
-    cell: Callable[[int], Cell] | None = None
-    """In a notebook: returns the console for a space, by the number of the space. Else None."""
-    ui: bool = False
-    """Whether the MLflow UI is served beside the sweep."""
-
-
-TYPED = Audience()
 
 
 def described(settings: SweepSettings, task: Task, data: Data) -> str:
@@ -264,7 +247,7 @@ def _end(
             problem=f" ({end.tracking_problem})" if end.tracking_problem else "",
             records=end.waiting_records,
             folder=settings.local_root / name,
-            replay=f"{command('sweeps/replay.py', name)}{_storage(settings)}",
+            replay=f"{command('sweeps/replay.py', name)}{storage_option(settings)}",
         )
 
 
@@ -288,129 +271,3 @@ def _gain(settings: SweepSettings, end: SweepEnd) -> Iterator[str]:
         metric=names.bare(objective),
         tried=tried,
     )
-
-
-def say_how_to_go_on(settings: SweepSettings, name: str, audience: Audience) -> None:
-    """Print how to resume after an interruption; not for a call, which raises it instead."""
-    if not audience.by_call:
-        console.print(text("messages.interrupted", resume=resume_command(settings, name)))
-
-
-def what_is_lost(
-    settings: SweepSettings, name: str, why: BaseException, audience: Audience = TYPED
-) -> str:
-    """Message after a service has been unavailable for too long, with the command to resume."""
-    resume = resume_command(settings, name, audience)
-    return text("messages.service-lost", why=escaped(str(why)), resume=resume)
-
-
-def say_what_next(
-    settings: SweepSettings,
-    name: str,
-    ends: Sequence[SweepEnd],
-    audience: Audience = TYPED,
-) -> None:
-    """Print where the results are, and the next commands to run."""
-    folder, experiment = settings.local_root / name, settings.experiment
-    commands, store = [], _store(settings)
-    in_mlflow = not any(end.waiting_records for end in ends)
-    where = text("messages.results-in", folder=folder)
-    if in_mlflow:
-        where = text("messages.results-in-mlflow-too", folder=folder, experiment=experiment)
-    if in_mlflow and not audience.by_call:
-        commands.append(("look", _look(settings, audience)))
-        complete = [end for end in ends if end.complete]
-        if complete:
-            compare = command("analysis/compare.py", "--sweep", name, *store)
-            commands.append(("compare", compare))
-            out = f"{name}.html"
-            report = command("analysis/report.py", "--sweep", name, "--out", out, *store)
-            commands.append(("report", report))
-        if complete and not settings.select_on_test:
-            export = command("analysis/export.py", "--sweep", name, *store)
-            commands.append(("export", export))
-            space = _space_of_the_best(complete, settings)
-            more = [*_data(settings), *store]
-            measure = command("sweeps/evaluate.py", f"best-{name}-{space}.yaml", *more)
-            commands.append(("measure", measure))
-            model = ("--sweep", f"{name}/{space}", "--register", name)
-            commands.append(("register", command("analysis/export.py", *model, *more)))
-    if settings.sampler != "grid" and not any(fails_again(end) for end in ends):
-        raised = {"trials": 2 * (settings.trials or DEFAULT_TRIALS)}
-        if settings.patience and any(end.ledger.has_stopped_paying for end in ends):
-            raised["patience"] = 2 * settings.patience
-        commands.append(("more", resume_command(settings, name, audience, **raised)))
-    lines = [f"  {what:8} {line}" for what, line in commands]
-    console.print("\n".join(["", where, *lines]))
-
-
-def _space_of_the_best(ends: Sequence[SweepEnd], settings: SweepSettings) -> str:
-    """Name of the space that is first in comparisons.
-
-    They rank spaces by the expected score, or by the cross-validated one if not all have it.
-    """
-    objective = settings.objective
-    scores = [end.expected_score for end in ends if end.expected_score is not None]
-    if len(scores) < len(ends):
-        scores = [ranking(end.ledger, objective)[0].score for end in ends]
-    spaces = [end.ledger.space for end in ends]
-    sign = names.sign(spaces[0].variant.task.better[objective[0]])
-    return max(zip(scores, spaces, strict=True), key=lambda one: sign * one[0])[1].name
-
-
-def fails_again(end: SweepEnd) -> bool:
-    """Whether more trials of a space would probably fail: most or all have failed so far."""
-    ended = end.ledger.ended()
-    return end.hopeless or all(t.state == TrialState.FAIL for t in ended) and bool(ended)
-
-
-def watch(settings: SweepSettings, audience: Audience) -> str:
-    """Message at the start of a sweep: where to watch it."""
-    look = text("messages.pages-starting") if audience.ui else _look(settings, audience)
-    return text("messages.watch", look=look)
-
-
-def _look(settings: SweepSettings, audience: Audience) -> str:
-    uri, options = settings.tracking_uri or "", _store(settings)
-    if sqlite_path(uri) is None:
-        return text("messages.open", uri=shown(uri))
-    if audience.by_call:
-        return shlex.join(["foldsweep", "ui", *options])
-    if Path("Makefile").is_file() and not options:
-        return "make ui"
-    return command("analysis/ui.py", *options)
-
-
-def _data(settings: SweepSettings) -> list[str]:
-    """Option `--data` with the user's data file; empty if the data is not from a file."""
-    return ["--data", settings.data] if settings.data and Path(settings.data).is_file() else []
-
-
-def _store(settings: SweepSettings) -> list[str]:
-    """Options with which analysis programs find the sweep's runs; never a password."""
-    return store_options(settings.tracking_uri or "", settings.experiment)
-
-
-def resume_command(
-    settings: SweepSettings, name: str, audience: Audience = TYPED, **more: object
-) -> str:
-    """The command that resumes a sweep, or the call in a Python program.
-
-    Args:
-        settings: Settings of the sweep.
-        name: Its name.
-        audience: How the sweep was started.
-        more: Further settings by name.
-    """
-    if audience.by_call or of_python(settings):
-        spaces = "SPACES, " if of_python(settings) else ""
-        words = "".join(f", {key}={value}" for key, value in more.items())
-        place = f", storage={str(settings.local_root)!r}" if _storage(settings) else ""
-        return f"fs.sweep({spaces}resume={name!r}{place}{words})"
-    words = "".join(f" --{key.replace('_', '-')} {value}" for key, value in more.items())
-    return f"{command('sweeps/run.py', '--resume', name)}{_storage(settings)}{words}"
-
-
-def _storage(settings: SweepSettings) -> str:
-    default = str(settings.local_root) == SweepSettings.storage
-    return "" if default else f" --storage {shlex.quote(str(settings.local_root))}"

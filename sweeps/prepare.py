@@ -19,10 +19,7 @@ from sweeps.gate import within
 from sweeps.handover import Given
 from sweeps.home import Home, name_taken
 from sweeps.jobs import lags_of, rungs_of
-from sweeps.messages import (
-    drawn_at_random,
-    stopping,
-)
+from sweeps.messages import drawn_at_random, stopping
 from sweeps.preflight import check_folds, check_model, check_sent, load_data, split_data
 from sweeps.rounds import on_test
 from sweeps.settings import SweepSettings, check_resumable

@@ -261,7 +261,7 @@ class Supervisor:
         else:
             said = gone or text("supervisor.ended-by-ray")
         if self.known.get("resume"):
-            said = text("messages.service-lost", why=said, resume=self.known["resume"])
+            said = text("commands.service-lost", why=said, resume=self.known["resume"])
         log = _kept(self.known.get("log"), dumps)
         return said if log is None else said + text("supervisor.log", file=log)
 

@@ -185,9 +185,9 @@ def _here(
 ) -> "Result":
     """Run the sweep in this process, without Ray."""
     from foldsweep.api.result import result_of  # imports Ray, torch and MLflow, a few seconds
+    from sweeps.commands import Audience, resume_command
     from sweeps.launch import launch
     from sweeps.local import Here
-    from sweeps.messages import Audience, resume_command
     from sweeps.outages import ServiceLost
 
     name = settings.resume or settings.name or new_name(settings.local_root)
@@ -215,7 +215,7 @@ def _interrupted(number: int | None, resume: str | None) -> NoReturn:
     """Raise the signal that ended the sweep; `KeyboardInterrupt` for Ctrl-C."""
     if number is not None and number != signal.SIGINT:
         if resume:
-            print(text("messages.interrupted", resume=resume), flush=True)
+            print(text("commands.interrupted", resume=resume), flush=True)
         signal.raise_signal(number)
     raise KeyboardInterrupt(f"resume with {resume}" if resume else "nothing was started")
 

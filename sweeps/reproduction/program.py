@@ -81,7 +81,7 @@ def main(args: Sequence[str], prog: str = "sweeps/reproduce.py") -> int:
         except KeyboardInterrupt:
             code = INTERRUPTED
         if code == INTERRUPTED:
-            console.print(text("messages.interrupted", resume=again))
+            console.print(text("commands.interrupted", resume=again))
         return code
 
 

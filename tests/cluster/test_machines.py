@@ -188,7 +188,7 @@ def test_a_head_that_is_killed_ends_the_sweep_in_one_line_with_the_command_that_
     said = sweep.refused(code=1, within_s=50)
     no_answer = said_as("head.no-answer").pattern
     assert re.match(f"error: {no_answer}", said) or not part
-    assert said_as("messages.service-lost").search(said)
+    assert said_as("commands.service-lost").search(said)
     assert f"--resume {name}" in said
     bench.gate.open()
     again = bench.ray()

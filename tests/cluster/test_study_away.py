@@ -68,7 +68,7 @@ def test_a_service_that_stays_away_ends_a_sweep_in_one_line_with_the_command_tha
     sweep = bench.start(user, *new(name, *ARGS), "--outage-patience", 1)
     sweep.until(lambda: bench.ended(name) >= 2)
     getattr(bench, service).cut()
-    lost = re.escape(text("messages.service-lost", why="WHY", resume="RESUME"))
+    lost = re.escape(text("commands.service-lost", why="WHY", resume="RESUME"))
     why = said_as("outages.lost", service=service, seconds="1").pattern
     line = lost.replace("WHY", why).replace("RESUME", r"python (\S+) (.*)")
     said = re.fullmatch(rf"error: {line}\n", sweep.refused(1))

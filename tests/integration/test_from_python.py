@@ -103,7 +103,7 @@ def test_a_session_without_a_file_is_interrupted_or_ended(
     if number == signal.SIGINT:
         assert said.startswith(f"alive: resume with {resume} <Result of sweep long: mine")
     else:
-        assert said == text("messages.interrupted", resume=resume)
+        assert said == text("commands.interrupted", resume=resume)
     user.is_gone(within_s=90)
     told = user.run("sweeps/run.py", "--resume", "long", code=2).stderr
     assert told.startswith(f"error: {text('handover.space-of-a-program', space='mine')}")

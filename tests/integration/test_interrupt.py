@@ -50,7 +50,7 @@ def test_a_sweep_stopped_in_every_polite_way_ends_as_one_that_was_not(
 ) -> None:
     (tmp_path / "slow.py").write_text(SPACE)
     again = f"{User.shown('sweeps/run.py')} --resume stopped"
-    go_on = text("messages.interrupted", resume=again)
+    go_on = text("commands.interrupted", resume=again)
 
     # Ctrl-C reaches every process of the terminal's process group
     process = user.start(

@@ -82,7 +82,7 @@ def require_in_place(outputs: Outputs) -> None:
     assert "background" not in last["text/html"]  # fits light and dark notebooks
     assert last["text/html"].count("\n") < 30
     assert not said_as("progress.tried", space="mine").search(outputs.text)
-    assert len(said_as("messages.results-in-mlflow-too").findall(outputs.text)) == 1
+    assert len(said_as("commands.results-in-mlflow-too").findall(outputs.text)) == 1
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -97,7 +97,7 @@ def test_a_sweep_is_shown_in_place_interrupted_and_resumed(
     kernel.follow(sweep)
     assert sweep.error == "KeyboardInterrupt: resume with fs.sweep(SPACES, resume='long')"
     assert sweep.errors == ""
-    assert not said_as("messages.interrupted").search(sweep.text)  # since the error says it
+    assert not said_as("commands.interrupted").search(sweep.text)  # since the error says it
     slow.unlink()
     loaded = kernel.run("print(set(fs.load('long').trials['state']))")
     require_quiet(loaded)

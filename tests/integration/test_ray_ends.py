@@ -64,7 +64,7 @@ def test_a_process_of_ray_that_is_killed_is_one_line_and_leaves_nothing(
     resume = f"{User.shown('sweeps/run.py')} --resume cut"
     log = text("supervisor.log", file="runs/cut/ray.log")
     assert err in {
-        f"error: {text('messages.service-lost', why=why, resume=resume)}{log}\n" for why in ends
+        f"error: {text('commands.service-lost', why=why, resume=resume)}{log}\n" for why in ends
     }
     assert name == "sweeps.driver" or text("supervisor.process-ended", process=name) in err
     assert "raylet)" not in out

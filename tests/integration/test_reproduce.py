@@ -106,7 +106,7 @@ def test_a_table_killed_and_stopped_on_its_way_comes_to_what_an_undisturbed_one_
     os.killpg(process.pid, signal.SIGINT)
     end = user.end(process, code=130)
     assert end.stderr == ""
-    interrupted = re.escape(text("messages.interrupted", resume="RESUME"))
+    interrupted = re.escape(text("commands.interrupted", resume="RESUME"))
     line = interrupted.replace("RESUME", "(.*)")
     (command,) = re.findall(rf"^{line}\n\Z", end.stdout, re.MULTILINE)
     assert command.endswith(f"{PROGRAM} {row} --quick --dataset digits --concurrency 1")

@@ -26,7 +26,7 @@ def test_pages_are_served_as_long_as_the_sweep_runs(
         line = process.stdout.readline()
         assert line, said
         said.append(line.strip())
-    assert text("messages.watch", look=text("messages.pages-starting")) in said
+    assert text("commands.watch", look=text("commands.pages-starting")) in said
     address = said[-1].split()[1]
     parts = urlsplit(address)
     assert parts.hostname == "127.0.0.1"

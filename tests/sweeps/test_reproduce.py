@@ -293,7 +293,7 @@ def test_a_quick_run_is_small_and_says_that_it_says_nothing(run: Run, stage: Sta
 def interrupted() -> str:
     """Last line of an interrupted run of the row."""
     again = command("sweeps/reproduce.py", ROW, "--dataset", "digits")
-    return text("messages.interrupted", resume=again)
+    return text("commands.interrupted", resume=again)
 
 
 def test_an_interrupted_grid_stops_all_and_says_how_to_go_on(run: Run, stage: Stage) -> None:

@@ -28,7 +28,7 @@ def _driven_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def lost(why: str, log: str = "") -> str:
     """The whole output on stderr after the end of a driver that can be continued."""
-    return f"error: {text('messages.service-lost', why=why, resume='again')}{log}\n"
+    return f"error: {text('commands.service-lost', why=why, resume='again')}{log}\n"
 
 
 @pytest.mark.parametrize("code", [0, 1, 2])

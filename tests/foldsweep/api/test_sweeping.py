@@ -139,7 +139,7 @@ def test_mlflows_pages_are_served_as_long_as_a_sweep_runs(
     fs.sweep(make_space(), name="seen", ui=True, **SMALL)
     assert served == [True, False]
     assert [True] in looked
-    watch = text("messages.watch", look=text("messages.pages-starting"))
+    watch = text("commands.watch", look=text("commands.pages-starting"))
     assert watch in capsys.readouterr().out.splitlines()
 
 

@@ -31,14 +31,14 @@ def test_each_space_of_few_trials_says_before_it_starts_that_none_is_stopped_ear
     lines = capsys.readouterr().out.splitlines()
     starts = said_as("launch.starts", name="first")
     (start,) = (i for i, line in enumerate(lines) if starts.fullmatch(line))
-    assert said_as("messages.watch").fullmatch(lines[start + 1])
+    assert said_as("commands.watch").fullmatch(lines[start + 1])
     assert lines[start + 2 :] == [
         too_few("mlp", "hyperband"),
         too_few("random_forest", "hyperband"),
     ]
     launched(data="iris", space=("mlp",), name="second")
     last = capsys.readouterr().out.splitlines()[-1]
-    assert said_as("messages.watch").fullmatch(last)
+    assert said_as("commands.watch").fullmatch(last)
 
 
 def test_an_extended_sweep_says_that_trials_are_stopped_early_from_here_on(
@@ -60,4 +60,4 @@ def test_an_extended_sweep_says_that_trials_are_stopped_early_from_here_on(
     described = said_as("messages.described", spaces="mlp", budget=budget).pattern
     resumes = re.escape(text("launch.resumes", name="first", sweep="DESCRIBED"))
     assert re.fullmatch(resumes.replace("DESCRIBED", described), said[2][0])
-    assert said_as("messages.watch").fullmatch(said[2][1])
+    assert said_as("commands.watch").fullmatch(said[2][1])

@@ -7,7 +7,7 @@ from pathlib import Path
 from optuna.storages import InMemoryStorage
 
 from search_spaces.space import SearchSpace
-from sweeps.messages import (
+from sweeps.commands import (
     Audience,
     resume_command,
     say_how_to_go_on,
@@ -25,7 +25,7 @@ def test_what_can_be_typed_next_is_said(
     (here / "Makefile").touch()
     say_what_next(settings, "first", [make_end()])
     out = said()
-    where = text("messages.results-in-mlflow-too", folder="runs/first", experiment="foldsweep")
+    where = text("commands.results-in-mlflow-too", folder="runs/first", experiment="foldsweep")
     assert where in out.splitlines()
     commands = suggested(out)
     assert list(commands) == [
@@ -46,15 +46,15 @@ def test_a_program_is_told_where_results_are_and_which_call_gives_more(
     called = Audience(by_call=True)
     say_what_next(settings, "first", [make_end()], called)
     out = said()
-    where = text("messages.results-in-mlflow-too", folder="runs/first", experiment="foldsweep")
+    where = text("commands.results-in-mlflow-too", folder="runs/first", experiment="foldsweep")
     assert where in out.splitlines()
     assert suggested(out) == {"more": "fs.sweep(resume='first', trials=12)"}
     say_how_to_go_on(settings, "first", called)  # since the raised error says it
     assert said() == ""
     elsewhere = replace(settings, tracking_uri="sqlite:///other.db")
-    assert watch(settings, called) == text("messages.watch", look="foldsweep ui")
+    assert watch(settings, called) == text("commands.watch", look="foldsweep ui")
     assert watch(elsewhere, called) == text(
-        "messages.watch", look="foldsweep ui --tracking-uri sqlite:///other.db"
+        "commands.watch", look="foldsweep ui --tracking-uri sqlite:///other.db"
     )
 
 
@@ -129,7 +129,7 @@ def test_nothing_is_exported_while_records_wait(
     say_what_next(settings, "first", [make_end(waiting_records=3)])
     out = said()
     assert list(suggested(out)) == ["more"]
-    assert text("messages.results-in", folder="runs/first") in out.splitlines()
+    assert text("commands.results-in", folder="runs/first") in out.splitlines()
 
 
 def test_a_grid_has_no_more(settings: SweepSettings, make_end: MakeEnd, said: Said) -> None:

@@ -6,10 +6,8 @@ import pytest
 
 from foldsweep.programs import command
 from foldsweep.tracking import tracking_uri
-from sweeps.messages import (
-    say_what_next,
-    show_end,
-)
+from sweeps.commands import say_what_next
+from sweeps.messages import show_end
 from sweeps.settings import SweepSettings
 from tests.refusals import text
 from tests.sweeps.messages.said import MakeEnd, Said, suggested
@@ -35,7 +33,7 @@ def test_a_password_of_the_environment_is_neither_shown_nor_needed(
         replay=command("sweeps/replay.py", "first"),
     )
     assert waiting in out.splitlines()
-    assert suggested(out)["look"] == text("messages.open", uri="https://***@host:5000")
+    assert suggested(out)["look"] == text("commands.open", uri="https://***@host:5000")
 
 
 def test_a_password_that_was_given_is_masked(

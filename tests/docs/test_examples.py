@@ -157,7 +157,7 @@ def test_readme_file_works_with_any_table(data: str, tmp_path: Path) -> None:
 
 def test_network_of_a_table_of_numbers_is_checked_and_trained(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "variant.md").read_text()
-    (block,) = re.findall(r"```python\n(# numbers\.py\n.*?)```", text, re.DOTALL)
+    (block,) = re.findall(r"```python\n(# small_net\.py\n.*?)```", text, re.DOTALL)
     (tmp_path / "own.py").write_text(block)
     task = table_task(TableOptions(data="breast_cancer"), seed=0, objective=None)
     require_scores(*swept(str(tmp_path / "own.py"), task)[::2])

@@ -229,7 +229,7 @@ def test_a_broken_space_file_is_named_with_its_line(
 ) -> None:
     (home / "broken.py").write_text(code)
     line = refused(*SWEEP, "--space", "broken.py", traceback=said.startswith("line "))
-    assert f"space file {home / 'broken.py'}" in line
+    assert str(home / "broken.py") in line
     assert said.replace("HERE", str(home)) in line
     assert not (home / "runs").exists()
 
@@ -400,7 +400,10 @@ RECIPE: dict[str, Any] = {
             {"variant": "disc/mlp"},
             text("variants.unknown", variant="disc/mlp", known=", ".join(VARIANTS)),
         ),
-        ({"variant": ["mlp"]}, "variant"),
+        (
+            {"variant": ["mlp"]},
+            text("variants.unknown", variant="larger_digit/['mlp']", known=", ".join(VARIANTS)),
+        ),
         ({"space": 3}, "space"),
         ({"space": "nowhere.py"}, text("loading.file-missing", path="nowhere.py")),
         ({"config": [1]}, wrong_type("config", dict[str, Any], "[1]")),

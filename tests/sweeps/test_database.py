@@ -22,7 +22,7 @@ from sweeps.settings import SweepSettings
 from sweeps.settings_file import check_place, save_settings
 from sweeps.study import open_storage
 from tests.integration.user import REPOSITORY
-from tests.refusals import refused, text
+from tests.refusals import refused, said_as, text
 
 Driver = Callable[..., AbstractContextManager[SweepSettings]]
 
@@ -73,7 +73,8 @@ def test_a_sweep_is_brought_to_an_empty_folder_once(
         pass
     with driver("b", "--resume", "first"):
         pass
-    assert capsys.readouterr().out.count("sweep first is restored") == 1
+    restored = said_as("database.restored", name="first")
+    assert len(restored.findall(capsys.readouterr().out)) == 1
 
 
 def test_a_sweep_that_is_run_elsewhere_while_a_driver_starts_is_not_set_back(

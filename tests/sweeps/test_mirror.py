@@ -8,7 +8,7 @@ from sweeps import mirror as mirror_module
 from sweeps.mirror import Mirror, restore
 from sweeps.outages import Outages, ServiceLost
 from sweeps.tracking.spool import CURSOR_FILE, RESTORED_FILE, SPOOL_FILE, restored_up_to
-from tests.refusals import refused
+from tests.refusals import refused, said_as
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_a_store_that_stays_away_loses_nothing(folder: Path, place: str, tmp_pat
     (tmp_path / "store").rmdir()
     (tmp_path / "store").touch()  # so that no folder can be created there
     mirror = Mirror(folder, place, Outages(patience_s=0.0))
-    with pytest.raises(ServiceLost, match="the storage has been away"):
+    with pytest.raises(ServiceLost, match=said_as("outages.lost", service="storage").pattern):
         mirror.copy()
     mirror.copy_if_there()
     (tmp_path / "store").unlink()

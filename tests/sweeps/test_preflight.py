@@ -21,7 +21,7 @@ from sweeps.preflight import check_model, check_targets, load_data, split_data
 from sweeps.resources import Allotment
 from sweeps.settings import SweepSettings
 from sweeps.sweep import make_folds
-from tests.refusals import refused, text
+from tests.refusals import refused, said_as, text
 from trainables.tasks.options import TableOptions
 from trainables.tasks.tables import table_task
 from trainables.tasks.task import DataRequest, Shapes
@@ -234,8 +234,8 @@ def test_a_network_that_does_not_take_the_inputs_is_told_their_names(
     data = task.load(DataRequest(seed=0))
     with refused("preflight.space-fails") as caught:
         check_model(space, data, make_folds(task, data, settings), settings)
-    said = "numeric (1,)" if alone else "numeric (1,), categories (1,)"
-    assert f"it is called with {said}" in str(caught.value)
+    inputs = "numeric (1,)" if alone else "numeric (1,), categories (1,)"
+    assert said_as("stack.inputs-differ", inputs=inputs).search(str(caught.value))
 
 
 def test_an_input_s_wrong_name_is_answered_with_the_right_ones() -> None:
@@ -313,7 +313,8 @@ def test_rows_are_few_and_of_every_class(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_network_that_no_memory_holds_is_refused_at_once(sweep: Callable[..., None]) -> None:
     with refused("preflight.space-fails", space="points") as caught:
         sweep(outputs="10**12")
-    assert " 5,000,000,000,000 parameters " in str(caught.value.values["error"])
+    said = said_as("memory.network-too-large", parameters=5 * 10**12)
+    assert said.fullmatch(str(caught.value.values["error"]))
 
 
 @pytest.mark.parametrize("wrong", [0, 1])

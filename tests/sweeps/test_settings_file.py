@@ -100,7 +100,7 @@ def test_a_sweep_that_is_older_than_a_setting_gets_its_default(tmp_path: Path) -
     assert load_settings(tmp_path) == replace(EARLIER, trials=11)
     del values["seed"]
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(values))
-    with refused("settings-file.broken", error="seed is missing"):
+    with refused("settings-file.broken", error=text("settings-file.missing", names="seed")):
         load_settings(tmp_path)
 
 

@@ -77,12 +77,13 @@ def checked_content(stored: bytes, file: IdxFile) -> bytes:
         except (gzip.BadGzipFile, zlib.error) as error:
             raise ContentError(text("idx.damaged", problem=error)) from error
     if len(content) > file.num_bytes:
-        raise ContentError(f"it holds more than the expected {file.num_bytes:,} bytes")
+        raise ContentError(text("idx.too-long", expected=file.num_bytes))
     if len(content) < file.num_bytes:
-        raise ContentError(f"it holds {len(content):,} of the expected {file.num_bytes:,} bytes")
+        raise ContentError(text("idx.too-short", found=len(content), expected=file.num_bytes))
     sha256 = hashlib.sha256(content).hexdigest()
     if sha256 != file.sha256:
-        raise ContentError(f"its SHA-256 is {sha256[:12]}..., expected {file.sha256[:12]}...")
+        found, expected = sha256[:12], file.sha256[:12]
+        raise ContentError(text("idx.other-content", found=found, expected=expected))
     return content
 
 

@@ -27,7 +27,7 @@ def test_model_is_trained_and_written_beside_the_recipe(run: Callable) -> None:
     of_trial = {"path": "best-both-mlp.yaml", "trial": 2, "sweep": "both/mlp"}
     assert said_as("export.written", **of_trial, metric="val_accuracy").fullmatch(recipe)
     assert " 0.7500 ± " in recipe
-    assert data.startswith("data: digits, ")
+    assert data.startswith(text("images.digits", images=1797, why=""))
     how = text("trained.network", epochs="4 epochs")
     assert said_as("trained.whole", variant="mlp", how=how, rows=30, unit="pairs").match(trained)
     assert said_as("trained.score", metric="accuracy", rows=20, unit="pairs").search(trained)

@@ -36,7 +36,8 @@ def test_spaces_get_the_task_of_the_users_data(
         folds=5,
         each=text("messages.for-each-space"),
     )
-    assert re.search(f"sweep first starts: {described.pattern}", said)
+    starts = re.escape(text("launch.starts", name="first", sweep="DESCRIBED"))
+    assert re.search(starts.replace("DESCRIBED", described.pattern), said)
     assert load_settings(Path("runs/first")) == replace(settings, name="first")
 
 

@@ -149,8 +149,11 @@ class Progress(tune.Callback):
         if life.ledger.ends_early:
             stopped = text("progress.pruned", trials=life.ended[TrialState.PRUNED])
         kinds = shown_failures(life.failures)
+        counted = text("progress.tried", space=life.space.name, tried=tried, budget=budget)
+        if tried == budget and life.ledger.trials_left:
+            counted += text("progress.best-continue")
         parts = [
-            text("progress.tried", space=life.space.name, tried=tried, budget=budget),
+            counted,
             text("progress.running", trials=life.num_training),
             stopped,
             text("progress.failed", trials=life.ended[TrialState.FAIL], kinds=kinds),

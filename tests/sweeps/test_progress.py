@@ -148,6 +148,20 @@ def test_the_line_counts(life: Lifecycle, show: Callable, clock: Clock) -> None:
     assert progress.best_line() == f"      {best_is(3, life)}"
 
 
+def test_while_all_are_tried_and_some_train_the_line_says_that_the_best_continue(
+    life: Lifecycle, show: Callable
+) -> None:
+    progress, _ = show()
+    for number in range(9):
+        end(life)
+        assert f"{tried(number + 1)} · " in progress.line()
+    life.ended[TrialState.PRUNED] += 1  # as if the tenth had been paused, and is promoted
+    assert f"{tried(10)}{text('progress.best-continue')} · " in progress.line()
+    life.ended[TrialState.PRUNED] -= 1
+    end(life)
+    assert f"{tried(10)} · " in progress.line()
+
+
 # Time left ---------------------------------------------------------------------------------------
 
 

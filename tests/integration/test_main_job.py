@@ -125,8 +125,9 @@ def test_the_printed_commands_export_and_measure(job: tuple[User, str]) -> None:
     measured = user.run_printed(printed(said, "measure")).stdout
     tested = said_as("evaluate.test", metric="accuracy").search(measured)
     assert tested is not None
-    assert re.search(SCORE, tested[0])
-    assert said_as("evaluate.spread", rounds=10).search(tested[0])
+    spread = said_as("evaluate.spread", rounds=10).search(tested[0])
+    equal = text("evaluate.no-spread", rounds=10) in tested[0]  # so short a training may give
+    assert equal or (spread and re.search(SCORE, tested[0]))
     uri = f"sqlite:///{user.folder}/mlflow.db"
     assert text("measurements.logged", uri=uri) in measured
     client = MlflowClient(tracking_uri=f"sqlite:///{user.folder}/mlflow.db")

@@ -286,7 +286,7 @@ def test_estimators_give_the_same_in_any_process(
     assert found[0] == found[1]
 
 
-def test_rounds_that_no_seed_changes_are_said_to_be_equal(
+def test_equal_rounds_have_no_spread(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     case = CASES["estimator numbers"](here)

@@ -85,15 +85,13 @@ def load_space(name_or_path: str, task: Task | None = None) -> SearchSpace:
     raise UserError.of("loading.space-unknown-for-data", space=name, known=known, hint=hint)
 
 
-def takes_task(name_or_path: str) -> bool:
-    """Whether a space is made for the task of any data, as a file with `space(task)` is.
+def takes_task(path: str) -> bool:
+    """Whether a user's file defines `space(task)`, for the task of any data.
 
     Raises:
         UserError: If the file does not exist or is broken.
     """
-    if not name_or_path.endswith(".py"):
-        return name_or_path in ANY_TASK
-    return _has_argument(_function_of(Path(name_or_path)))
+    return _requires_argument(_function_of(Path(path)))
 
 
 def load_variant(space: str, name: str, task: Task | None = None) -> Variant:
@@ -119,7 +117,7 @@ def load_variant(space: str, name: str, task: Task | None = None) -> Variant:
 
 def _load_file(path: Path, task: Task | None) -> SearchSpace:
     make = _function_of(path)
-    for_any = _has_argument(make)
+    for_any = _requires_argument(make)
     if for_any and task is None:
         raise UserError.of("loading.task-missing", path=path)
     with _running(path):
@@ -156,8 +154,8 @@ def _running(path: Path) -> Iterator[None]:
         raise code_error(error, str(path), "space file") from error
 
 
-def _has_argument(function: Callable[..., object]) -> bool:
-    """Whether a function has an argument without a default."""
+def _requires_argument(function: Callable[..., object]) -> bool:
+    """Whether a function has an argument that has no default."""
     return callable(function) and any(
         one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
         for one in inspect.signature(function).parameters.values()

@@ -516,7 +516,7 @@ def test_the_best_is_compared_with_a_constant_prediction(constant: float, shown:
         finding=better if shown else not_better,
     )
     assert words.sentences(comparison(rows=(first,))) == [said]
-    # that no model has learned anything is said before all else
+    # first, if the best may be no better than the constant prediction
     several = words.sentences(comparison(pair("better"), rows=(first, row("b", 0.9))))
     assert len(several) == 2
     assert several.index(said) == (1 if shown else 0)

@@ -21,10 +21,9 @@ from analysis.results import Measured
 from analysis.rows import Row, budgets, spread
 from analysis.selection import Selection, check_rope, selected
 from foldsweep.files import write_whole
-from foldsweep.numbers import shown, shown_seconds, shown_spread, signed
+from foldsweep.numbers import places_of, shown, shown_seconds, shown_spread, signed
 from foldsweep.programs import command, console, parse, run_program
 from foldsweep.streams import why_output_was_lost
-from foldsweep.texts import text
 from foldsweep.tracking import store_options, tracking_uri
 
 WIDEST = 10_000
@@ -81,14 +80,10 @@ def show(comparison: Comparison, settings: Selection) -> None:
     if advice is not None:
         console.print(f"{advice}:\n  {finals_commands(comparison, settings)}")
     _print_whole(_row_table(comparison))
-    if any(row.expected is not None for row in comparison.rows):
-        console.print(text("compare.expected"))
+    console.print(words.expected(comparison))
     if comparison.tests:
         _print_whole(_test_table(comparison))
         console.print(words.level(comparison))
-    for row in comparison.rows:
-        if row.bootstrap is not None:
-            console.print(words.fresh_data(row))
     for sentence in words.choice_sentences(comparison):
         console.print(sentence)
 
@@ -147,6 +142,7 @@ def _cells(row: Row) -> dict[str, str]:
         "complete": f"{states.count('COMPLETE')} of {len(states)}",
         "cross-validated": shown_spread(row.best.score, row.best.std),
         "expected": shown_spread(row.expected, None),
+        "95 % interval": _interval(row),
         "finals": shown_spread(row.finals.mean, spread(row.finals)) if row.finals else "",
         "test": _rounds(row.test),
         "ensemble": _rounds(row.ensemble),
@@ -154,6 +150,14 @@ def _cells(row: Row) -> dict[str, str]:
         "train s": shown_seconds(row.best.train_time_s),
         "published": shown_spread(reported[1], reported[2]) if reported else "",
     }
+
+
+def _interval(row: Row) -> str:
+    """95 % interval of the expected score; empty if it has none."""
+    if row.expected_interval is None:
+        return ""
+    low, high = (shown(end, places=places_of(row.expected)) for end in row.expected_interval)
+    return f"{low} to {high}"
 
 
 def _rounds(measured: Measured | None) -> str:

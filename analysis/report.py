@@ -43,7 +43,6 @@ MOST_LISTED = 12
 MEANINGS = {
     "complete": "trials trained for all epochs, out of all trials",
     "cross-validated": "mean ± standard deviation over folds of the best trial",
-    "expected": "the score on fresh data, corrected for the selection of the best of many",
     "finals": "trained again on fresh seeds and folds",
     "test": "mean ± standard deviation over rounds on test rows never used for selection",
     "ensemble": "the test score of the averaged predictions of all folds' models",
@@ -130,9 +129,9 @@ def render(store: Store, comparison: Comparison) -> str:
         heads=heads,
         rows=rows,
         meanings=MEANINGS,
+        expected=words.expected(comparison),
         shown=shown_spread,
         seconds=shown_seconds,
-        fresh=[words.fresh_data(row) for row in comparison.rows if row.bootstrap],
         choice_sentences=words.choice_sentences(comparison),
         listed=[(trial, own_setting(trial, listed)) for trial in listed],
         figures=[
@@ -229,6 +228,7 @@ def provenance(store: Store, row: Row) -> list[tuple[str, str]]:
 
 def _log(store: Store, comparison: Comparison, page: str) -> None:
     """Attach the page to the run of every sweep in it."""
+    logged = []
     with TemporaryDirectory() as folder:
         path = Path(folder) / "report.html"
         write_whole(path, page)
@@ -246,8 +246,10 @@ def _log(store: Store, comparison: Comparison, page: str) -> None:
                 why = without_password(reason)
                 console.print(text("analysis-report.not-logged", sweep=row.sweep.name, why=why))
                 continue
-            logged = f"{ARTIFACT_FOLDER}/report.html"
-            console.print(text("analysis-report.logged", file=logged, sweep=row.sweep.name))
+            logged.append(row.sweep.name)
+    if logged:
+        file = f"{ARTIFACT_FOLDER}/report.html"
+        console.print(text("analysis-report.logged", file=file, sweeps=", ".join(logged)))
 
 
 if __name__ == "__main__":

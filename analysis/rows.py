@@ -49,6 +49,22 @@ class Row:
         return bootstrap_of(self.sweep)
 
     @property
+    def expected_interval(self) -> tuple[float, float] | None:
+        """95 % interval of `expected`; None if it does not come from the bootstrap."""
+        found = self.bootstrap
+        if found is None or found.value != self.expected:
+            return None
+        return found.low, found.high
+
+    @property
+    def is_outside_on_test_rows(self) -> bool:
+        """Whether the score on test rows is outside the 95 % interval of `expected`."""
+        if self.test is None or self.expected_interval is None:
+            return False
+        low, high = self.expected_interval
+        return not low <= self.test.mean <= high
+
+    @property
     def finals(self) -> Measured | None:
         """The finals of the best trial; None if it took part in none."""
         return next((m for m in self.finalists if m.trial == self.best.number), None)

@@ -7,10 +7,10 @@ from typing import get_args
 
 from analysis.comparison import Comparison, PairwiseTest, Verdict
 from analysis.results import Trial
-from analysis.rows import Bootstrap, Row, budgets_differ
+from analysis.rows import Row, budgets_differ
 from analysis.significance import MOST_REPEATS
 from foldsweep import names
-from foldsweep.numbers import places_of, plural, shown, signed
+from foldsweep.numbers import plural, shown, signed
 from foldsweep.texts import text
 
 _NOTHING = 1e-9
@@ -126,11 +126,14 @@ def sentences(comparison: Comparison) -> list[str]:
         said.insert(
             len(said) if better else 0, sentence
         )  # first, if no model has learned anything
-    return said + [
-        text("words.selected-on-test-rows", name=row.name)
-        for row in comparison.rows
-        if row.sweep.selected_on_test
-    ]
+    for row in comparison.rows:
+        if row.test is not None and row.is_outside_on_test_rows:
+            rows = row.sweep.tags.get(names.TAG_TEST_ROWS, "the")
+            score = shown(row.test.mean, places=comparison.places)
+            said.append(text("words.outside-on-test-rows", rows=rows, name=row.name, score=score))
+        if row.sweep.selected_on_test:
+            said.append(text("words.selected-on-test-rows", name=row.name))
+    return said
 
 
 def advice(comparison: Comparison) -> str | None:
@@ -195,36 +198,15 @@ def choice_sentences(comparison: Comparison) -> list[str]:
     return [said, equivalence(comparison)]
 
 
-def fresh_data(row: Row) -> str:
-    """Expected score of a row's best trial on fresh data, with its interval."""
-    found = row.bootstrap
-    assert found is not None
-    value, low, high = (
-        shown(number, places=places_of(found.value))
-        for number in (found.value, found.low, found.high)
-    )
-    stopped = any(trial.stopped_early for trial in row.sweep.trials)
-    return text(
-        "words.fresh",
-        sweep=row.sweep.name,
-        metric=row.sweep.measure.name,
-        value=value,
-        low=low,
-        high=high,
-        complete=found.trials,
-        trials=plural(len(row.sweep.trials), "trial"),
-        caveat=text("words.early-stopping-uncorrected") if stopped else "",
-        tested=_outside_on_test_rows(row, found),
-    )
-
-
-def _outside_on_test_rows(row: Row, found: Bootstrap) -> str:
-    """A sentence if the score on test rows is outside the interval of the expected score."""
-    if row.test is None or found.low <= row.test.mean <= found.high:
-        return ""
-    score = shown(row.test.mean, places=places_of(found.value))
-    rows = row.sweep.tags.get(names.TAG_TEST_ROWS, "the")
-    return text("words.outside-on-test-rows", rows=rows, score=score)
+def expected(comparison: Comparison) -> str:
+    """Explanation of the expected scores."""
+    rows = comparison.rows
+    if not any(row.expected_interval for row in rows):
+        return text("words.expected")
+    said = text("words.expected-with-interval")
+    if any(trial.stopped_early for row in rows for trial in row.sweep.trials):
+        said += " " + text("words.early-stopping-uncorrected")
+    return said
 
 
 def equivalence(comparison: Comparison) -> str:
@@ -319,20 +301,14 @@ def _against_constant(best: Row, comparison: Comparison) -> tuple[bool, str]:
     """A sentence on the score of a constant prediction; False if the best may be no better."""
     constant, found, sign = best.sweep.constant, best.bootstrap, best.sweep.measure.sign
     assert constant is not None
-    better, finding = True, ""
-    if found is not None:
-        better = sign * ((found.low if sign > 0 else found.high) - constant) > 0
-        low, high = (shown(end, places=comparison.places) for end in (found.low, found.high))
-        finding = text("words.not-better-than-constant", best=best.name)
-        if better:
-            finding = text("words.better-than-constant", best=best.name, low=low, high=high)
-    sentence = text(
-        "words.constant",
-        metric=comparison.objective.name,
-        score=shown(constant, places=comparison.places),
-        finding=finding,
+    metric, score = comparison.objective.name, shown(constant, places=comparison.places)
+    if found is None:
+        return True, text("words.constant", metric=metric, score=score)
+    if sign * ((found.low if sign > 0 else found.high) - constant) > 0:
+        return True, text("words.better-than-constant", best=best.name, metric=metric, score=score)
+    return False, text(
+        "words.not-better-than-constant", best=best.name, metric=metric, score=score
     )
-    return better, sentence
 
 
 def _detectable(comparison: Comparison) -> list[str]:

@@ -80,9 +80,8 @@ def log_expected(
         names.bootstrap_trials_key(objective): float(found.trials),
     }
     tracker.log_metrics(None, metrics, step=len(ended))
-    paused = len(ledger.paused())
-    stopped = paused > 0 or any(t.state == TrialState.PRUNED for t in ended)
-    return _described(objective, found, len(ended) + paused, stopped=stopped), found.value
+    stopped = bool(ledger.paused()) or any(t.state == TrialState.PRUNED for t in ended)
+    return _described(objective, found, stopped=stopped), found.value
 
 
 def units_of(task: Task, data: Data) -> Int[np.ndarray, " n"]:
@@ -143,7 +142,7 @@ def _over_all(
     return expected_over_all(measure, *rows, plan=plan, sign=sign, seed=seed)
 
 
-def _described(objective: str, found: Expected, tried: int, *, stopped: bool) -> str:
+def _described(objective: str, found: Expected, *, stopped: bool) -> str:
     places = places_of(found.value)
     value, low, high = (shown(v, places=places) for v in (found.value, found.low, found.high))
     return text(
@@ -153,7 +152,6 @@ def _described(objective: str, found: Expected, tried: int, *, stopped: bool) ->
         low=low,
         high=high,
         complete=found.trials,
-        tried=tried,
         caveat=text("expectation.stopping-not-corrected") if stopped else "",
     )
 

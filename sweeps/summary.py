@@ -82,7 +82,10 @@ def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 
 
 def best_table(ledger: Ledger, objective: tuple[str, ...]) -> Group | None:
-    """Table of the best configurations and the baseline; None if no trial is complete."""
+    """Table of the best configurations and the baseline; None if no trial is complete.
+
+    Below it are the values of the best and of the baseline, or of the whole Pareto front.
+    """
     ranked = ranking(ledger, objective)
     if not ranked:
         return None
@@ -99,8 +102,9 @@ def best_table(ledger: Ledger, objective: tuple[str, ...]) -> Group | None:
         best.append(first)
     rows = [outcome(ledger, t) for t in best]
     baseline = None if first is None else rows[best.index(first)]
+    described = rows if len(objective) > 1 else [o for o in rows if o in (rows[0], baseline)]
     configurations = [
-        Text(f"  {escaped(_described(o, ledger, is_baseline=o is baseline))}") for o in rows
+        Text(f"  {escaped(_described(o, ledger, is_baseline=o is baseline))}") for o in described
     ]
     return Group(_scores(title, rows, baseline, objective), *configurations)
 

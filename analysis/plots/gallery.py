@@ -21,7 +21,6 @@ from analysis.plots.history import history_info, plot_histories
 from analysis.plots.interactive import interactive_tradeoff
 from analysis.plots.residuals import plot_predicted, plot_residuals, predicted_info
 from analysis.plots.study import (
-    LEAST_DRAWN,
     Rebuilt,
     interactive_figures,
     plot_importances,
@@ -147,9 +146,9 @@ def _curves(
                 figure=plot or plot_all(infos, metric, label),
                 caption=_curve_caption(metric, measure),
             )
-    for trial, _ in chosen:
-        if trial.label not in curved:
-            notice(text("gallery.no-curve", trial=trial.label))
+    without = [trial.label for trial, _ in chosen if trial.label not in curved]
+    if without:
+        notice(text("gallery.no-curve", trials=", ".join(without)))
     return figures
 
 
@@ -181,13 +180,13 @@ def _errors(
 ) -> dict[str, Drawn]:
     """Errors on test rows of the best trial of each sweep, if it was evaluated."""
     confusions, calibrations, predictions = [], [], []
+    not_evaluated: list[str] = []
+    no_rows: list[str] = []
     for sweep in sweeps:
         evaluation = sweep.evaluation(best_trial(sweep).number)
         if evaluation is None:
-            none = sweep.tags.get(keys.TAG_TEST_ROWS) == "0"
-            notice(
-                text("gallery.no-test-rows" if none else "gallery.not-evaluated", sweep=sweep.name)
-            )
+            has_none = sweep.tags.get(keys.TAG_TEST_ROWS) == "0"
+            (no_rows if has_none else not_evaluated).append(sweep.name)
             continue
         found = json_artifact(store, evaluation.run_id, keys.EVALUATION_FILE)
         if found is None or "kind" not in found:
@@ -198,6 +197,10 @@ def _errors(
             confusions.append((sweep, confusion_info(name, found)))
             calibrations.append(calibration_info(name, found))
         predictions.append(predicted_info(name, found))
+    if not_evaluated:
+        notice(text("gallery.not-evaluated", sweeps=", ".join(not_evaluated)))
+    if no_rows:
+        notice(text("gallery.no-test-rows", sweeps=", ".join(no_rows)))
     figures = {}
     if confusions:
         sizes = {len(info.classes) for _, info in confusions}
@@ -262,18 +265,18 @@ def _studies(
 ) -> dict[str, Drawn]:
     """Importances of each sweep's parameters, without initial points."""
     figures = {}
+    without: dict[str, list[str]] = {}
     for sweep in sweeps:
         rebuilt = studies.get(sweep.name)
         if rebuilt is None:
             continue
-        if len(rebuilt.complete) < LEAST_DRAWN:
-            notice(text("gallery.too-few-complete", sweep=sweep.name, least=LEAST_DRAWN))
-            continue
         if isinstance(rebuilt.importances, str):
-            notice(rebuilt.importances)
+            without.setdefault(rebuilt.importances, []).append(sweep.name)
         else:
             figures[f"{slug(sweep)}-importance"] = Drawn(
                 figure=plot_importances(rebuilt.importances),
                 caption=text("gallery.importances", sweep=sweep.name),
             )
+    for why, named in without.items():
+        notice(text("gallery.no-importances", sweeps=", ".join(named), why=why))
     return figures

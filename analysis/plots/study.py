@@ -100,13 +100,13 @@ class Rebuilt:
         """Importances by two evaluators, or the reason why there are none."""
         complete, why = self.complete, None
         if len(complete) < LEAST_TRIALS:
-            why = text("study.too-few-complete", complete=len(complete), least=LEAST_TRIALS)
+            why = text("study.too-few-complete", least=LEAST_TRIALS)
         elif len(self.varied(self.params)) < 2:
             why = text("study.too-few-vary")
         elif len({t.value for t in complete}) == 1:
             why = text("study.same-value")
         if why is not None:
-            return text("study.no-importances", sweep=self.sweep.name, why=why)
+            return why
         with _quiet():
             fanova, ped_anova = (
                 get_param_importances(self.searched, evaluator=evaluator)

@@ -460,11 +460,8 @@ def test_what_was_selected_on_test_rows_is_said_to_be_too_good() -> None:
     assert said == text("words.selected-on-test-rows", name="b")
 
 
-@pytest.mark.parametrize(
-    ("state", "caveat"),
-    [("FAIL", ""), ("PRUNED", text("words.early-stopping-uncorrected"))],
-)
-def test_what_the_best_is_expected_to_be_on_fresh_data(state: str, caveat: str) -> None:
+def bootstrapped(state: str = "FAIL") -> Row:
+    """Return a row of two trials whose expected score comes from the bootstrap."""
     first = row("a", 0.95)
     values = {
         names.bootstrap_key("val_accuracy"): 0.9412,
@@ -473,27 +470,40 @@ def test_what_the_best_is_expected_to_be_on_fresh_data(state: str, caveat: str) 
         names.bootstrap_trials_key("val_accuracy"): 1.0,
     }
     both = (first.best, cases.trial(1, state, name="s/a"))
-    first = replace(first, sweep=replace(first.sweep, values=values, trials=both))
-    said = {
-        "sweep": "s/a",
-        "metric": "accuracy",
-        "value": "0.9412",
-        "low": "0.9200",
-        "high": "0.9630",
-        "complete": 1,
-        "trials": "2 trials",
-        "caveat": caveat,
-    }
-    assert words.fresh_data(first) == text("words.fresh", **said, tested="")
-    for score, outside in ((0.93, False), (0.91, True), (0.97, True)):
-        on_test = replace(first, test=measured("s/a", 0, score, score))
-        on_test.sweep.tags[names.TAG_TEST_ROWS] = "89"
-        tested = text("words.outside-on-test-rows", rows=89, score=f"{score:.4f}")
-        assert words.fresh_data(on_test) == text(
-            "words.fresh", **said, tested=tested if outside else ""
-        )
+    swept = replace(first.sweep, values=values, trials=both)
+    return replace(first, sweep=swept, expected=0.9412)
+
+
+@pytest.mark.parametrize(
+    ("state", "kinds"),
+    [
+        ("FAIL", ["words.expected-with-interval"]),
+        ("PRUNED", ["words.expected-with-interval", "words.early-stopping-uncorrected"]),
+    ],
+)
+def test_expected_scores_are_explained(state: str, kinds: list[str]) -> None:
+    compared = comparison(rows=(bootstrapped(state),))
+    assert words.expected(compared) == " ".join(text(kind) for kind in kinds)
+    assert words.expected(comparison(rows=(row("a", 0.95),))) == text("words.expected")
+
+
+def test_only_an_expected_score_from_the_bootstrap_has_its_interval() -> None:
+    first = bootstrapped()
+    assert first.expected_interval == (0.92, 0.963)
+    assert replace(first, expected=0.94).expected_interval is None
     by_loss = replace(first, sweep=replace(first.sweep, measure=cases.LOSS))
     assert by_loss.bootstrap is None
+    assert by_loss.expected_interval is None
+
+
+@pytest.mark.parametrize(("score", "outside"), [(0.93, False), (0.91, True), (0.97, True)])
+def test_a_score_on_test_rows_outside_the_expected_interval_is_said(
+    score: float, outside: bool
+) -> None:
+    first = replace(bootstrapped(), test=measured("s/a", 0, score, score))
+    first.sweep.tags[names.TAG_TEST_ROWS] = "89"
+    said = text("words.outside-on-test-rows", rows=89, name="a", score=f"{score:.4f}")
+    assert (said in words.sentences(comparison(rows=(first,)))) == outside
 
 
 @pytest.mark.parametrize(("constant", "shown"), [(0.9, True), (0.93, False), (0.97, False)])
@@ -507,14 +517,8 @@ def test_the_best_is_compared_with_a_constant_prediction(constant: float, shown:
         names.bootstrap_trials_key("val_accuracy"): 1.0,
     }
     first = replace(first, sweep=replace(first.sweep, values=values))
-    better = text("words.better-than-constant", best="a", low="0.9200", high="0.9630")
-    not_better = text("words.not-better-than-constant", best="a")
-    said = text(
-        "words.constant",
-        metric="accuracy",
-        score=f"{constant:.4f}",
-        finding=better if shown else not_better,
-    )
+    kind = "better-than-constant" if shown else "not-better-than-constant"
+    said = text(f"words.{kind}", best="a", metric="accuracy", score=f"{constant:.4f}")
     assert words.sentences(comparison(rows=(first,))) == [said]
     # first, if the best may be no better than the constant prediction
     several = words.sentences(comparison(pair("better"), rows=(first, row("b", 0.9))))

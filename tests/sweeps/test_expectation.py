@@ -116,7 +116,6 @@ def test_estimate_and_interval_are_logged_and_said(
         low=f"{low:.4f}",
         high=f"{high:.4f}",
         complete=3,
-        tried=4,
         caveat=text("expectation.stopping-not-corrected"),
     )
     before = dict(tracker.values)
@@ -128,7 +127,7 @@ def test_nothing_was_selected_early_where_nothing_was_pruned(
     sweep: Callable[..., Ledger], tracker: Metrics, data: Data, tmp_path: Path
 ) -> None:
     line = say(sweep("COMPLETE", "COMPLETE"), tracker, data, tmp_path)
-    assert said_as("expectation.score", complete=2, tried=2, caveat="").fullmatch(line)
+    assert said_as("expectation.score", complete=2, caveat="").fullmatch(line)
 
 
 def test_a_trial_without_its_file_leaves_it_out(

@@ -85,6 +85,7 @@ def test_the_table_fits_80_columns_and_says_what_matters(make_ledger: MakeLedger
     assert rows[0][1].strip() == "0.8125 ± 0.0100"
     assert [row[2] for row in rows] == ["+0.3125", "+0.2500", "baseline"]
     assert rows[0][3:] == ("12,345", "1.2")
+    assert listed(shown) == [1, 0]
     lines = [line.removeprefix("  ") for line in shown.splitlines()]
     values = shown_values(outcome(ledger, ledger.end_of(1)).values)
     assert re.match(r"lr=\S+ batch_size=\d+ dropout=\S+ hidden=\d+", values)
@@ -100,7 +101,9 @@ def test_a_baseline_that_is_not_among_the_best_is_shown_below(make_ledger: MakeL
     ledger = make_ledger(trials=20)
     numbers = [complete(ledger, score) for score in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)]
     shown = rendered(best_table(ledger, ACCURACY))
-    assert listed(shown) == [*numbers[: -BEST_SHOWN - 1 : -1], 0]
+    rows = [int(number) for number in re.findall(r"^│\s*(\d+) │", shown, re.MULTILINE)]
+    assert rows == [*numbers[: -BEST_SHOWN - 1 : -1], 0]
+    assert listed(shown) == [numbers[-1], 0]
 
 
 def test_without_a_baseline_nothing_is_compared_with_it(

@@ -100,11 +100,11 @@ def test_all_figures_come_in_order_with_what_to_look_at(drawn):
 
 def test_what_cannot_be_drawn_is_said_in_a_line_each(drawn):
     _, said = drawn
-    why = text("study.too-few-complete", complete=3, least=10)
+    why = text("study.too-few-complete", least=10)
     assert sorted(said) == sorted(
         [
-            text("study.no-importances", sweep="new/mlp", why=why),
-            text("gallery.not-evaluated", sweep="old/cnn_ws_aux"),
+            text("gallery.no-importances", sweeps="new/mlp", why=why),
+            text("gallery.not-evaluated", sweeps="old/cnn_ws_aux"),
             text("gallery.space-not-recorded", sweep="old/cnn_ws_aux"),
         ]
     )
@@ -246,7 +246,7 @@ def test_every_axis_and_caption_says_that_less_is_better(drawn_houses):
 
 def test_what_a_regression_lacks_is_said(drawn_houses):
     _, said = drawn_houses
-    assert text("gallery.no-test-rows", sweep="s/svm") in said
+    assert text("gallery.no-test-rows", sweeps="s/svm") in said
 
 
 def test_an_estimator_that_is_fitted_at_once_has_no_curve(make_store):
@@ -259,7 +259,7 @@ def test_an_estimator_that_is_fitted_at_once_has_no_curve(make_store):
     once = replace(swept, trials=(replace(swept.trials[0], run_id=_copied_once(filled, run_id)),))
     said: list[str] = []
     shown = sweep_figures(store, [once], notice=said.append)
-    assert text("gallery.no-curve", trial="a/svm trial 0") in said
+    assert text("gallery.no-curve", trials="a/svm trial 0") in said
     assert not [name for name in shown if "curves" in name]
     assert "a-svm-parameters" not in shown
     assert "a-svm-training-time" in shown

@@ -86,7 +86,9 @@ class Recipe:
             UserError: If the file cannot be written.
         """
         head = "".join(f"# {line}\n" for line in comment.splitlines())
-        body = yaml.safe_dump(_plain(asdict(self)), sort_keys=False, allow_unicode=True, width=99)
+        body = yaml.dump(
+            _plain(asdict(self)), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=99
+        )
         write_whole(path, head + body)
 
     @classmethod
@@ -187,6 +189,19 @@ def _checked(values: dict[Any, Any], path: Path) -> dict[str, Any]:
                 value=brief(value),
             )
     return values
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writer of plain values that are read back unchanged."""
+
+
+def _scalar(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    # PyYAML reads these line breaks as spaces unless they are escaped, in double quotes
+    style = '"' if any(line_break in value for line_break in "\x85\u2028\u2029") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _scalar)
 
 
 def _plain(value: Any) -> Any:

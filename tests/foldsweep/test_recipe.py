@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from foldsweep.recipe import FORMAT, Recipe
@@ -91,6 +91,8 @@ def test_a_person_can_read_the_file(path: Path) -> None:
     ),
     st.text(max_size=10),
 )
+@example({"classes": ["\x85"]}, "\u2028")  # line breaks that PyYAML reads as spaces
+@example({"\u2029": "a\x85b"}, "\ufeff")
 def test_any_configuration_and_name_survive(
     tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any], name: str
 ) -> None:

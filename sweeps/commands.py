@@ -26,6 +26,8 @@ class Audience:
 
     by_call: bool = False
     """Whether a Python program started it, which also resumes it by a call; else a command did."""
+    gave_task: bool = False
+    """Whether the program gave a task, which it must also give to resume."""
     cell: Callable[[int], Cell] | None = None
     """In a notebook: returns the console for a space, by the number of the space. Else None."""
     ui: bool = False
@@ -148,10 +150,10 @@ def resume_command(
         more: Further settings by name.
     """
     if audience.by_call or of_python(settings):
-        spaces = "SPACES, " if of_python(settings) else ""
+        given = "SPACES, " if of_python(settings) else "TASK, " if audience.gave_task else ""
         words = "".join(f", {key}={value}" for key, value in more.items())
         place = f", storage={str(settings.local_root)!r}" if storage_option(settings) else ""
-        return f"fs.sweep({spaces}resume={name!r}{place}{words})"
+        return f"fs.sweep({given}resume={name!r}{place}{words})"
     words = "".join(f" --{key.replace('_', '-')} {value}" for key, value in more.items())
     return f"{command('sweeps/run.py', '--resume', name)}{storage_option(settings)}{words}"
 

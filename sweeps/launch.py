@@ -71,7 +71,8 @@ def launch(
     check_tracking(settings, stored)
     with NameCheck(settings.tracking_uri or "", settings.experiment, new) as names:
         ready = prepared(settings, stored, given, here=isinstance(cluster, Here))
-        audience = Audience(by_call=given is not None, cell=cell, ui=ui)
+        gave_task = given is not None and given.task is not None
+        audience = Audience(by_call=given is not None, gave_task=gave_task, cell=cell, ui=ui)
         return _launch(ready, stored, cluster, names, audience)
 
 

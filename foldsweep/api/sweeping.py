@@ -199,7 +199,8 @@ def _here(
     except ServiceLost as error:
         raise RuntimeError(str(error)) from None
     if code == INTERRUPTED:
-        _interrupted(signal.SIGINT, resume_command(settings, name, Audience(by_call=True)))
+        audience = Audience(by_call=True, gave_task=given.task is not None)
+        _interrupted(signal.SIGINT, resume_command(settings, name, audience))
     return result_of(settings, name, given)
 
 

@@ -141,5 +141,8 @@ def test_a_sweep_of_a_program_is_resumed_by_a_call() -> None:
     settings = SweepSettings(space=("python:mine",), storage="my runs")
     called = "fs.sweep(SPACES, resume='first', storage='my runs', trials=60)"
     assert resume_command(settings, "first", trials=60) == called
+    of_file = Audience(by_call=True, gave_task=True)
+    file = SweepSettings(space=("net.py",))
+    assert resume_command(file, "first", of_file) == "fs.sweep(TASK, resume='first')"
     typed = resume_command(replace(settings, space=("mlp",)), "first", trials=60)
     assert typed.endswith("--resume first --storage 'my runs' --trials 60")

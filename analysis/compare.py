@@ -80,7 +80,7 @@ def show(comparison: Comparison, settings: Selection) -> None:
     if advice is not None:
         console.print(f"{advice}:\n  {finals_commands(comparison, settings)}")
     _print_whole(_row_table(comparison))
-    console.print(words.expected(comparison))
+    console.print(f"Expected: {words.expected(comparison)}.")
     if comparison.tests:
         _print_whole(_test_table(comparison))
         console.print(words.level(comparison))

@@ -78,15 +78,10 @@ def headline(comparison: Comparison) -> str:
             gap=gap,
             p=shown_p(found.p),
         )
-    power = _power(found.detectable, comparison)
     if abs(found.mean) < _NOTHING:
-        finding = text(
-            "words.level", best=best, other=other, budgets=budgets, score=best_score, power=power
-        )
+        finding = text("words.level", best=best, other=other, budgets=budgets, score=best_score)
     else:
-        finding = text(
-            "words.ahead", best=best, budgets=budgets, score=best_score, gap=gap, power=power
-        )
+        finding = text("words.ahead", best=best, budgets=budgets, score=best_score, gap=gap)
     return text(
         "words.nothing-decided" if nothing_decided(comparison) else "words.inconclusive",
         finding=finding,
@@ -102,11 +97,12 @@ def belief(comparison: Comparison) -> tuple[str, str]:
     """Whether the first row is significantly better: `yes`, `no` or `plain`, and the words."""
     if len(comparison.rows) < 2:
         return "plain", text("words.belief-alone")
+    best, other = (row.name for row in comparison.rows[:2])
     return {
         "better": ("yes", text("words.belief-better")),
         "slightly better": ("plain", text("words.belief-slightly-better")),
         "equivalent": ("plain", text("words.belief-equivalent")),
-        "inconclusive": ("no", text("words.belief-inconclusive")),
+        "inconclusive": ("no", text("words.belief-inconclusive", best=best, other=other)),
         "untested": ("no", text("words.belief-untested")),
     }[comparison.tests[0].verdict]
 
@@ -120,7 +116,7 @@ def sentences(comparison: Comparison) -> list[str]:
     if len(ahead) > 1:
         said.append(_against_all(ahead, comparison))
     if any(test.verdict == "inconclusive" for test in comparison.tests):
-        said += _detectable(comparison)
+        said += _undecided(comparison)
     if comparison.rows[0].sweep.constant is not None and not comparison.in_finals:
         better, sentence = _against_constant(comparison.rows[0], comparison)
         said.insert(
@@ -181,7 +177,6 @@ def choice_sentences(comparison: Comparison) -> list[str]:
                 configurations=f"{number} {one}s",
                 sweep=sweep,
                 basis=basis,
-                power=power,
             )
         ]
     else:
@@ -199,14 +194,13 @@ def choice_sentences(comparison: Comparison) -> list[str]:
 
 
 def expected(comparison: Comparison) -> str:
-    """Explanation of the expected scores."""
+    """Meaning of the expected scores."""
     rows = comparison.rows
     if not any(row.expected_interval for row in rows):
         return text("words.expected")
-    said = text("words.expected-with-interval")
-    if any(trial.stopped_early for row in rows for trial in row.sweep.trials):
-        said += " " + text("words.early-stopping-uncorrected")
-    return said
+    stopped = any(trial.stopped_early for row in rows for trial in row.sweep.trials)
+    caveat = text("words.early-stopping-uncorrected") if stopped else ""
+    return text("words.expected-with-interval", caveat=caveat)
 
 
 def equivalence(comparison: Comparison) -> str:
@@ -311,21 +305,40 @@ def _against_constant(best: Row, comparison: Comparison) -> tuple[bool, str]:
     )
 
 
-def _detectable(comparison: Comparison) -> list[str]:
+def _undecided(comparison: Comparison) -> list[str]:
+    """What these rows can decide, and what to do if more repeats cannot decide the first test."""
     open_ = [test for test in comparison.tests if test.verdict == "inconclusive"]
-    found = [test.difference.detectable for test in open_ if test.difference is not None]
-    low, high = amount(min(found), comparison), amount(max(found), comparison)
+    most = max(test.difference.detectable for test in open_ if test.difference is not None)
+    said = [text("words.detectable", power=_power(most, comparison))]
     first = comparison.tests[0]
-    if low != high:
-        said = [text("words.detectable-range", low=low.partition(" ")[0], high=high)]
-    elif first.verdict != "inconclusive":  # else the headline says it
-        said = [text("words.detectable", difference=high)]
-    else:
-        said = []
     gap = 0.0 if first.difference is None else abs(first.difference.mean)
     if first.verdict == "inconclusive" and first.repeats is None and gap >= _NOTHING:
-        said.append(text("words.repeats-too-few", most=MOST_REPEATS, a=first.a, b=first.b))
+        cost = _costs(*comparison.rows[:2])
+        said.append(
+            text("words.repeats-too-few", most=MOST_REPEATS, a=first.a, b=first.b, cost=cost)
+        )
     return said
+
+
+def _costs(*rows: Row) -> str:
+    """Which of two rows is cheaper: it has fewer parameters, or trains faster."""
+    if all(row.best.num_params for row in rows):
+        cheaper, other = sorted(rows, key=lambda row: row.best.num_params)
+        if cheaper.best.num_params == other.best.num_params:
+            return text("words.equal-cost")
+        return text(
+            "words.fewer-parameters",
+            cheaper=cheaper.name,
+            parameters=f"{cheaper.best.num_params:,}",
+            others=f"{other.best.num_params:,}",
+        )
+    cheaper, other = sorted(rows, key=lambda row: row.best.train_time_s)
+    return text(
+        "words.less-time",
+        cheaper=cheaper.name,
+        seconds=f"{cheaper.best.train_time_s:.3g}",
+        others=f"{other.best.train_time_s:.3g}",
+    )
 
 
 def score(row: Row, comparison: Comparison) -> str:
@@ -367,5 +380,14 @@ def shown_p(p: float) -> str:
 
 
 def level(comparison: Comparison) -> str:
-    """Explanation of the table of tests."""
-    return text("words.table-of-tests", limit=amount(comparison.rope, comparison))
+    """Explanation of the table of tests, with the meaning of the verdicts in it."""
+    limit = amount(comparison.rope, comparison)
+    meanings = {
+        "better": text("words.meaning-better"),
+        "slightly better": text("words.meaning-slightly-better", limit=limit),
+        "equivalent": text("words.meaning-equivalent", limit=limit),
+        "inconclusive": text("words.meaning-inconclusive", limit=limit),
+    }
+    found = {test.verdict for test in comparison.tests}
+    said = [meaning for verdict, meaning in meanings.items() if verdict in found]
+    return " ".join([text("words.intervals"), *said])

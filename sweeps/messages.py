@@ -269,5 +269,4 @@ def _gain(settings: SweepSettings, end: SweepEnd) -> Iterator[str]:
         more=MORE,
         gain=shown_number(gain, places=places_of(complete[0].score)),
         metric=names.bare(objective),
-        tried=tried,
     )

@@ -122,7 +122,8 @@ def _scores(
     table = Table(title=title, title_justify="left")
     table.add_column("trial", justify="right")
     for name in objective:
-        table.add_column(f"{name}, mean ± std" if name == objective[0] else name, justify="right")
+        head = names.bare(name)
+        table.add_column(f"cross-validated {head}" if head != name else name, justify="right")
     if baseline is not None:
         table.add_column("vs baseline", justify="right")
     with_params = names.NUM_PARAMS not in objective and any(o.num_params for o in rows)

@@ -142,9 +142,8 @@ def test_a_loss_of_seventeen_points_is_never_called_equal_to_the_best():
     assert poor in found.choice.undistinguished
     assert found.choice.equivalent == found.choice.trials[:1]
     (open_,) = words.choice_sentences(found)
-    power = text("words.power", difference=words.amount(found.choice.detectable, found))
     all_ = "5 complete configurations"
-    pattern = said_as("words.none-distinguished", configurations=all_, power=power)
+    pattern = said_as("words.none-distinguished", configurations=all_)
     assert pattern.fullmatch(open_)
 
 

@@ -162,7 +162,7 @@ def test_a_report_of_errors_speaks_of_errors(houses, tmp_path, monkeypatch, caps
     )
     assert better.search(page.text)
     assert "50.000 ± 1.414 (n = 2)" in page.text
-    assert text("words.table-of-tests", limit="0.500") in page.text
+    assert text("words.intervals") in page.text
     assert "houses, regression, plain split" in page.text
     assert "30 training and 20 test homes" in page.text
     assert "2 rounds on test homes" in page.text

@@ -103,14 +103,16 @@ def power(difference: str) -> str:
     return text("words.power", difference=difference)
 
 
-def label(state: str, kind: str) -> tuple[str, str]:
-    return state, text(kind)
+def label(state: str, kind: str, **values: str) -> tuple[str, str]:
+    return state, text(kind, **values)
+
+
+DOUBTED = label("no", "words.belief-inconclusive", best="a", other="b")
+"""Label of an inconclusive comparison."""
 
 
 def ahead(gap: str) -> str:
-    return text(
-        "words.ahead", best="a", budgets="", score=FIRST, gap=above(gap), power=power("3.0 points")
-    )
+    return text("words.ahead", best="a", budgets="", score=FIRST, gap=above(gap))
 
 
 def better(kind: str, gap: str, *, p: str, budgets: str = "") -> str:
@@ -161,14 +163,14 @@ def better(kind: str, gap: str, *, p: str, budgets: str = "") -> str:
         pytest.param(
             pair("inconclusive", repeats=4),
             text("words.nothing-decided", finding=ahead("2.0 points")),
-            label("no", "words.belief-inconclusive"),
+            DOUBTED,
             text("words.advice-finals", repeats="4 repeats"),
             id="inconclusive, and repeats would decide it",
         ),
         pytest.param(
             pair("inconclusive", 0.0001),
             text("words.nothing-decided", finding=ahead("0.01 points")),
-            label("no", "words.belief-inconclusive"),
+            DOUBTED,
             None,
             id="inconclusive, and no number of repeats would",
         ),
@@ -182,10 +184,9 @@ def better(kind: str, gap: str, *, p: str, budgets: str = "") -> str:
                     other="b",
                     budgets="",
                     score=FIRST,
-                    power=power("3.0 points"),
                 ),
             ),
-            label("no", "words.belief-inconclusive"),
+            DOUBTED,
             None,
             id="no difference at all",
         ),
@@ -225,6 +226,9 @@ def interval(low: str, high: str) -> str:
 
 OPEN = interval("-0.0050", "+0.0450")
 """Sentence about an inconclusive pair."""
+SEEN = text("words.detectable", power=power("3.0 points"))
+"""Sentence about what inconclusive pairs could see."""
+COST = text("words.equal-cost")
 
 
 FINDINGS = (
@@ -245,7 +249,7 @@ FINDINGS = (
             id="a decided pair: its interval",
         ),
         pytest.param(
-            (pair("inconclusive", repeats=2),), [OPEN], id="an open pair, as in the headline"
+            (pair("inconclusive", repeats=2),), [OPEN, SEEN], id="an open pair: what it could see"
         ),
         pytest.param(
             (pair("better"), pair("inconclusive", b="c")),
@@ -261,13 +265,13 @@ FINDINGS = (
                         )
                     ),
                 ),
-                text("words.detectable", difference="3.0 points"),
+                SEEN,
             ],
             id="an open pair after a decided one: what it could see",
         ),
         pytest.param(
             (pair("inconclusive"),),
-            [OPEN, text("words.repeats-too-few", most=64, a="a", b="b")],
+            [OPEN, SEEN, text("words.repeats-too-few", most=64, a="a", b="b", cost=COST)],
             id="an open pair that repeats do not decide",
         ),
         pytest.param(
@@ -283,7 +287,7 @@ FINDINGS = (
             [
                 OPEN,
                 text("words.against-all", best="a", findings="; ".join(FINDINGS)),
-                text("words.detectable-range", low="3.0", high="4.1 points"),
+                text("words.detectable", power=power("4.1 points")),
             ],
             id="many rows: all verdicts against the first",
         ),
@@ -306,7 +310,6 @@ def none_distinguished(number: int) -> str:
         configurations=f"{number} complete configurations",
         sweep="s/a",
         basis=OWN,
-        power=power("5.0 points"),
     )
 
 
@@ -475,15 +478,12 @@ def bootstrapped(state: str = "FAIL") -> Row:
 
 
 @pytest.mark.parametrize(
-    ("state", "kinds"),
-    [
-        ("FAIL", ["words.expected-with-interval"]),
-        ("PRUNED", ["words.expected-with-interval", "words.early-stopping-uncorrected"]),
-    ],
+    ("state", "caveat"),
+    [("FAIL", ""), ("PRUNED", text("words.early-stopping-uncorrected"))],
 )
-def test_expected_scores_are_explained(state: str, kinds: list[str]) -> None:
+def test_expected_scores_are_explained(state: str, caveat: str) -> None:
     compared = comparison(rows=(bootstrapped(state),))
-    assert words.expected(compared) == " ".join(text(kind) for kind in kinds)
+    assert words.expected(compared) == text("words.expected-with-interval", caveat=caveat)
     assert words.expected(comparison(rows=(row("a", 0.95),))) == text("words.expected")
 
 
@@ -541,8 +541,59 @@ def test_a_row_in_the_finals_is_said_by_them() -> None:
     ("objective", "least"), [(ACCURACY, "1.0 point"), (ROC_AUC, "0.0100"), (RMSE, "0.5000")]
 )
 def test_how_the_table_is_to_be_read(objective: Objective, least: str) -> None:
-    said = words.level(comparison(objective=objective))
-    assert said == text("words.table-of-tests", limit=least)
+    both = comparison(pair("inconclusive"), pair("better", b="c"), objective=objective)
+    assert words.level(both) == " ".join(
+        (
+            text("words.intervals"),
+            text("words.meaning-better"),
+            text("words.meaning-inconclusive", limit=least),
+        )
+    )
+    others = comparison(pair("slightly better"), pair("equivalent", b="c"), objective=objective)
+    assert words.level(others) == " ".join(
+        (
+            text("words.intervals"),
+            text("words.meaning-slightly-better", limit=least),
+            text("words.meaning-equivalent", limit=least),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "seconds", "said"),
+    [
+        (
+            (LARGE, SMALL),
+            (1.0, 2.0),
+            text(
+                "words.fewer-parameters",
+                cheaper="b",
+                parameters=f"{SMALL:,}",
+                others=f"{LARGE:,}",
+            ),
+        ),
+        ((SMALL, SMALL), (1.0, 2.0), text("words.equal-cost")),
+        (
+            (SMALL, 0),
+            (5.0, 2.5),
+            text("words.less-time", cheaper="b", seconds="2.5", others="5"),
+        ),
+    ],
+)
+def test_the_cheaper_of_two_undecided_rows_is_named(
+    sizes: tuple[int, int], seconds: tuple[float, float], said: str
+) -> None:
+    rows = tuple(
+        replace(
+            one,
+            best=replace(
+                one.best, values=one.best.values | {"num_params": size, "train_time_s": time}
+            ),
+        )
+        for one, size, time in zip((row("a", 0.95), row("b", 0.93)), sizes, seconds, strict=True)
+    )
+    found = words.sentences(comparison(pair("inconclusive"), rows=rows))
+    assert found[-1] == text("words.repeats-too-few", most=64, a="a", b="b", cost=said)
 
 
 def test_where_lower_is_better_that_is_said() -> None:

@@ -79,7 +79,7 @@ def test_the_table_fits_80_columns_and_says_what_matters(make_ledger: MakeLedger
         complete(ledger, score)
     shown = rendered(best_table(ledger, ACCURACY))
     assert text("summary.best", space="small") in shown
-    assert "val_accuracy, mean ± std" in shown
+    assert " cross-validated accuracy " in shown
     rows = re.findall(r"│\s*(\d+) │ (.+?)│ *(\S+) │\s*([\d,]+) │\s*(\S+) │", shown)
     assert [row[0] for row in rows] == ["1", "2", "0"]
     assert rows[0][1].strip() == "0.8125 ± 0.0100"

@@ -138,7 +138,6 @@ def test_the_end_says_what_more_trials_may_gain(
         more=20,
         gain="0.0000",
         metric="accuracy",
-        tried=20,
     )
     assert line in said().splitlines()
 

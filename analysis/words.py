@@ -15,6 +15,8 @@ from foldsweep.texts import text
 
 _NOTHING = 1e-9
 """Differences below this count as 0."""
+_ALIKE = 1.1
+"""Costs whose ratio is at most this count as the same: times of training vary."""
 
 
 def verdict(test: PairwiseTest) -> str:
@@ -307,12 +309,14 @@ def _against_constant(best: Row, comparison: Comparison) -> tuple[bool, str]:
 
 def _undecided(comparison: Comparison) -> list[str]:
     """What these rows can decide, and what to do if more repeats cannot decide the first test."""
-    open_ = [test for test in comparison.tests if test.verdict == "inconclusive"]
-    most = max(test.difference.detectable for test in open_ if test.difference is not None)
-    said = [text("words.detectable", power=_power(most, comparison))]
     first = comparison.tests[0]
-    gap = 0.0 if first.difference is None else abs(first.difference.mean)
-    if first.verdict == "inconclusive" and first.repeats is None and gap >= _NOTHING:
+    if first.verdict != "inconclusive" or first.difference is None:
+        open_ = [test for test in comparison.tests if test.verdict == "inconclusive"]
+        most = max(test.difference.detectable for test in open_ if test.difference is not None)
+        return [text("words.detectable-by-all", power=_power(most, comparison))]
+    power = _power(first.difference.detectable, comparison)
+    said = [text("words.detectable", a=first.a, b=first.b, power=power)]
+    if first.repeats is None and abs(first.difference.mean) >= _NOTHING:
         cost = _costs(*comparison.rows[:2])
         said.append(
             text("words.repeats-too-few", most=MOST_REPEATS, a=first.a, b=first.b, cost=cost)
@@ -322,23 +326,18 @@ def _undecided(comparison: Comparison) -> list[str]:
 
 def _costs(*rows: Row) -> str:
     """Which of two rows is cheaper: it has fewer parameters, or trains faster."""
-    if all(row.best.num_params for row in rows):
-        cheaper, other = sorted(rows, key=lambda row: row.best.num_params)
-        if cheaper.best.num_params == other.best.num_params:
-            return text("words.equal-cost")
+    by_size = all(row.best.num_params for row in rows)
+    of = {row.name: row.best.num_params if by_size else row.best.train_time_s for row in rows}
+    cheaper, other = sorted(of, key=lambda name: of[name])
+    if of[other] <= _ALIKE * of[cheaper]:
+        return text("words.equal-cost")
+    if by_size:
+        parameters, others = (f"{of[name]:,}" for name in (cheaper, other))
         return text(
-            "words.fewer-parameters",
-            cheaper=cheaper.name,
-            parameters=f"{cheaper.best.num_params:,}",
-            others=f"{other.best.num_params:,}",
+            "words.fewer-parameters", cheaper=cheaper, parameters=parameters, others=others
         )
-    cheaper, other = sorted(rows, key=lambda row: row.best.train_time_s)
-    return text(
-        "words.less-time",
-        cheaper=cheaper.name,
-        seconds=f"{cheaper.best.train_time_s:.3g}",
-        others=f"{other.best.train_time_s:.3g}",
-    )
+    seconds, others = (f"{of[name]:.3g}" for name in (cheaper, other))
+    return text("words.less-time", cheaper=cheaper, seconds=seconds, others=others)
 
 
 def score(row: Row, comparison: Comparison) -> str:

@@ -226,8 +226,8 @@ def interval(low: str, high: str) -> str:
 
 OPEN = interval("-0.0050", "+0.0450")
 """Sentence about an inconclusive pair."""
-SEEN = text("words.detectable", power=power("3.0 points"))
-"""Sentence about what inconclusive pairs could see."""
+SEEN = text("words.detectable", a="a", b="b", power=power("3.0 points"))
+"""Sentence about what an inconclusive first pair could see."""
 COST = text("words.equal-cost")
 
 
@@ -265,7 +265,7 @@ FINDINGS = (
                         )
                     ),
                 ),
-                SEEN,
+                text("words.detectable-by-all", power=power("3.0 points")),
             ],
             id="an open pair after a decided one: what it could see",
         ),
@@ -287,7 +287,7 @@ FINDINGS = (
             [
                 OPEN,
                 text("words.against-all", best="a", findings="; ".join(FINDINGS)),
-                text("words.detectable", power=power("4.1 points")),
+                SEEN,
             ],
             id="many rows: all verdicts against the first",
         ),
@@ -573,6 +573,7 @@ def test_how_the_table_is_to_be_read(objective: Objective, least: str) -> None:
             ),
         ),
         ((SMALL, SMALL), (1.0, 2.0), text("words.equal-cost")),
+        ((0, 0), (1.05, 1.0), text("words.equal-cost")),
         (
             (SMALL, 0),
             (5.0, 2.5),

@@ -3,9 +3,9 @@
 import numpy as np
 
 from analysis.comparison import compare
+from analysis.configurations import cheapest, equivalence, size
 from analysis.results import Sweep, Trial
 from analysis.selection import Rule
-from analysis.words import cheapest, equivalence, size
 from foldsweep.numbers import shown
 from foldsweep.texts import text
 

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from analysis import words
 from analysis.comparison import Comparison, PairwiseTest, compare
+from analysis.configurations import choice_sentences
 from analysis.records import as_csv, as_json
 from analysis.results import Measured
 from analysis.rows import Row, budgets, spread
@@ -24,6 +25,7 @@ from foldsweep.files import write_whole
 from foldsweep.numbers import places_of, shown, shown_seconds, shown_spread, signed
 from foldsweep.programs import command, console, parse, run_program
 from foldsweep.streams import why_output_was_lost
+from foldsweep.texts import text
 from foldsweep.tracking import store_options, tracking_uri
 
 WIDEST = 10_000
@@ -80,11 +82,12 @@ def show(comparison: Comparison, settings: Selection) -> None:
     if advice is not None:
         console.print(f"{advice}:\n  {finals_commands(comparison, settings)}")
     _print_whole(_row_table(comparison))
-    console.print(f"Expected: {words.expected(comparison)}.")
+    meaning = f"Cross-validated: {text('words.cross-validated')}. Expected: "
+    console.print(f"{meaning}{words.expected(comparison)}.")
     if comparison.tests:
         _print_whole(_test_table(comparison))
         console.print(words.level(comparison))
-    for sentence in words.choice_sentences(comparison):
+    for sentence in choice_sentences(comparison):
         console.print(sentence)
 
 

@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 from analysis import words
 from analysis.compare import TEST_HEADS, best_cells, test_cells
 from analysis.comparison import Comparison, compare
+from analysis.configurations import choice_sentences
 from analysis.load import Store, json_artifact, open_store
 from analysis.plots.figure import as_base64
 from analysis.plots.gallery import sweep_figures
@@ -42,7 +43,7 @@ MOST_LISTED = 12
 """Largest number of configurations that are listed."""
 MEANINGS = {
     "complete": "trials trained for all epochs, out of all trials",
-    "cross-validated": "mean ± standard deviation over folds of the best trial",
+    "cross-validated": text("words.cross-validated"),
     "finals": "trained again on fresh seeds and folds",
     "test": "mean ± standard deviation over rounds on test rows never used for selection",
     "ensemble": "the test score of the averaged predictions of all folds' models",
@@ -131,7 +132,7 @@ def render(store: Store, comparison: Comparison) -> str:
         meanings=MEANINGS | {"expected": words.expected(comparison)},
         shown=shown_spread,
         seconds=shown_seconds,
-        choice_sentences=words.choice_sentences(comparison),
+        choice_sentences=choice_sentences(comparison),
         listed=[(trial, own_setting(trial, listed)) for trial in listed],
         figures=[
             {

@@ -6,7 +6,6 @@ Every sentence follows from an interval of `analysis.significance`, and claims n
 from typing import get_args
 
 from analysis.comparison import Comparison, PairwiseTest, Verdict
-from analysis.results import Trial
 from analysis.rows import Row, budgets_differ
 from analysis.significance import MOST_REPEATS
 from foldsweep import names
@@ -39,7 +38,19 @@ def basis(test: PairwiseTest) -> str:
 
 
 def headline(comparison: Comparison) -> str:
-    """The main result and the best score; if the result is open, the sentence begins with that."""
+    """The main result: that no model has learned anything, or how the first two rows compare."""
+    if not _nothing_learned(comparison):
+        return _finding(comparison)
+    if len(comparison.rows) == 1:
+        return _against_constant(comparison.rows[0], comparison)[1]
+    constant, metric = comparison.rows[0].sweep.constant, comparison.objective.name
+    assert constant is not None
+    score = shown(constant, places=comparison.places)
+    return text("words.nothing-learned", metric=metric, score=score)
+
+
+def _finding(comparison: Comparison) -> str:
+    """The first two rows and the best score; if the result is open, it begins with that."""
     if len(comparison.rows) == 1:
         return _alone(comparison)
     best, other = (row.name for row in comparison.rows[:2])
@@ -97,6 +108,8 @@ def nothing_decided(comparison: Comparison) -> bool:
 
 def belief(comparison: Comparison) -> tuple[str, str]:
     """Whether the first row is significantly better: `yes`, `no` or `plain`, and the words."""
+    if _nothing_learned(comparison):
+        return "no", text("words.belief-nothing-learned")
     if len(comparison.rows) < 2:
         return "plain", text("words.belief-alone")
     best, other = (row.name for row in comparison.rows[:2])
@@ -112,6 +125,10 @@ def belief(comparison: Comparison) -> tuple[str, str]:
 def sentences(comparison: Comparison) -> list[str]:
     """Further results of the comparison, one or two sentences each."""
     said = []
+    if _nothing_learned(comparison):
+        said.append(_finding(comparison))
+        if comparison.objective.name == "accuracy":
+            said.append(text("words.other-objective"))
     if comparison.tests and comparison.tests[0].difference is not None:
         said.append(_interval(comparison.tests[0], comparison))
     ahead = [test for test in comparison.tests if test.a == comparison.rows[0].name]
@@ -119,11 +136,10 @@ def sentences(comparison: Comparison) -> list[str]:
         said.append(_against_all(ahead, comparison))
     if any(test.verdict == "inconclusive" for test in comparison.tests):
         said += _undecided(comparison)
-    if comparison.rows[0].sweep.constant is not None and not comparison.in_finals:
+    with_constant = comparison.rows[0].sweep.constant is not None and not comparison.in_finals
+    if with_constant and not _nothing_learned(comparison):
         better, sentence = _against_constant(comparison.rows[0], comparison)
-        said.insert(
-            len(said) if better else 0, sentence
-        )  # first, if no model has learned anything
+        said.insert(len(said) if better else 0, sentence)
     for row in comparison.rows:
         if row.test is not None and row.is_outside_on_test_rows:
             rows = row.sweep.tags.get(names.TAG_TEST_ROWS, "the")
@@ -150,51 +166,6 @@ def advice(comparison: Comparison) -> str | None:
     return None
 
 
-def choice_sentences(comparison: Comparison) -> list[str]:
-    """Results for the configurations of the best row's sweep, as sentences."""
-    choice, sweep = comparison.choice, comparison.rows[0].sweep.name
-    number, open_ = len(choice.trials), len(choice.undistinguished)
-    best, basis = choice.trials[0].label, choice.basis
-    if number == 1:
-        return [
-            text("words.one-finalist" if choice.in_finals else "words.one-complete", sweep=sweep)
-        ]
-    one = "finalist" if choice.in_finals else "complete configuration"
-    others, are = plural(number - 1, one) if number > 2 else one, "is" if open_ == 2 else "are"
-    power = _power(choice.detectable, comparison)
-    if open_ == 1:
-        near = text("words.negligibly-than-some") if len(choice.equivalent) > 1 else ""
-        said = text(
-            "words.better-than-all",
-            configurations=f"{number} {one}s",
-            sweep=sweep,
-            best=best,
-            basis=basis,
-            exception=near,
-        )
-    elif open_ == number and len(choice.equivalent) == 1:
-        return [
-            text(
-                "words.none-distinguished",
-                configurations=f"{number} {one}s",
-                sweep=sweep,
-                basis=basis,
-            )
-        ]
-    else:
-        some = text("words.some-others", number=open_ - 1, others=others)
-        said = text(
-            "words.undistinguished",
-            these=some if open_ < number else text("words.all-others", others=others),
-            sweep=sweep,
-            are=are,
-            best=best,
-            basis=basis,
-            power=power,
-        )
-    return [said, equivalence(comparison)]
-
-
 def expected(comparison: Comparison) -> str:
     """Meaning of the expected scores."""
     rows = comparison.rows
@@ -203,45 +174,6 @@ def expected(comparison: Comparison) -> str:
     stopped = any(trial.stopped_early for row in rows for trial in row.sweep.trials)
     caveat = text("words.early-stopping-uncorrected") if stopped else ""
     return text("words.expected-with-interval", caveat=caveat)
-
-
-def equivalence(comparison: Comparison) -> str:
-    """Which configurations are equivalent to the best, and the smallest of them."""
-    limit, equivalent = amount(comparison.rope, comparison), comparison.choice.equivalent
-    if len(equivalent) == 1:
-        return text("words.none-equivalent", limit=limit)
-    least = size(cheapest(equivalent), equivalent[0])
-    if len(equivalent) == 2:
-        return text("words.one-equivalent", limit=limit, least=least)
-    return text(
-        "words.several-equivalent", number=f"{len(equivalent) - 1:,}", limit=limit, least=least
-    )
-
-
-def size(trial: Trial, best: Trial) -> str:
-    """Size of a trial, or its training time, compared with the best."""
-    if trial is best:
-        return text("words.best-is-smallest" if trial.num_params else "words.best-is-fastest")
-    if trial.num_params:
-        return text(
-            "words.smallest",
-            trial=trial.label,
-            parameters=f"{trial.num_params:,}",
-            best_parameters=f"{best.num_params:,}",
-        )
-    return text(
-        "words.fastest",
-        trial=trial.label,
-        seconds=f"{trial.train_time_s:.3g}",
-        best_seconds=f"{best.train_time_s:.3g}",
-    )
-
-
-def cheapest(trials: tuple[Trial, ...]) -> Trial:
-    """The smallest trial; the fastest if there are estimators, which have no parameters."""
-    if all(trial.num_params for trial in trials):
-        return min(trials, key=lambda trial: trial.num_params)
-    return min(trials, key=lambda trial: trial.train_time_s)
 
 
 def _alone(comparison: Comparison) -> str:
@@ -257,10 +189,6 @@ def _alone(comparison: Comparison) -> str:
 
 def _budgets(test: PairwiseTest) -> str:
     return f" ({test.unequal})" if test.unequal else ""
-
-
-def _power(detectable: float, comparison: Comparison) -> str:
-    return text("words.power", difference=amount(detectable, comparison))
 
 
 def _interval(test: PairwiseTest, comparison: Comparison) -> str:
@@ -293,14 +221,28 @@ def _against(verdict: Verdict, others: str) -> str:
     }[verdict]
 
 
+def _nothing_learned(comparison: Comparison) -> bool:
+    """Whether no model is shown to be better than a constant prediction."""
+    return not comparison.in_finals and all(_is_better(row) is False for row in comparison.rows)
+
+
+def _is_better(row: Row) -> bool | None:
+    """Whether a row is shown to be better than a constant prediction; None if that is unknown."""
+    constant, found, sign = row.sweep.constant, row.bootstrap, row.sweep.measure.sign
+    if constant is None or found is None:
+        return None
+    return sign * ((found.low if sign > 0 else found.high) - constant) > 0
+
+
 def _against_constant(best: Row, comparison: Comparison) -> tuple[bool, str]:
     """A sentence on the score of a constant prediction; False if the best may be no better."""
-    constant, found, sign = best.sweep.constant, best.bootstrap, best.sweep.measure.sign
-    assert constant is not None
-    metric, score = comparison.objective.name, shown(constant, places=comparison.places)
-    if found is None:
+    assert best.sweep.constant is not None
+    metric = comparison.objective.name
+    score = shown(best.sweep.constant, places=comparison.places)
+    better = _is_better(best)
+    if better is None:
         return True, text("words.constant", metric=metric, score=score)
-    if sign * ((found.low if sign > 0 else found.high) - constant) > 0:
+    if better:
         return True, text("words.better-than-constant", best=best.name, metric=metric, score=score)
     return False, text(
         "words.not-better-than-constant", best=best.name, metric=metric, score=score
@@ -313,10 +255,11 @@ def _undecided(comparison: Comparison) -> list[str]:
     if first.verdict != "inconclusive" or first.difference is None:
         open_ = [test for test in comparison.tests if test.verdict == "inconclusive"]
         most = max(test.difference.detectable for test in open_ if test.difference is not None)
-        return [text("words.detectable-by-all", power=_power(most, comparison))]
-    power = _power(first.difference.detectable, comparison)
-    said = [text("words.detectable", a=first.a, b=first.b, power=power)]
-    if first.repeats is None and abs(first.difference.mean) >= _NOTHING:
+        return [text("words.detectable-by-all", difference=amount(most, comparison))]
+    least = amount(first.difference.detectable, comparison)
+    said = [text("words.detectable", a=first.a, b=first.b, difference=least)]
+    level = abs(first.difference.mean) < _NOTHING
+    if first.repeats is None and not level and not _nothing_learned(comparison):
         cost = _costs(*comparison.rows[:2])
         said.append(
             text("words.repeats-too-few", most=MOST_REPEATS, a=first.a, b=first.b, cost=cost)

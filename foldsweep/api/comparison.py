@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from analysis import words
 from analysis.compare import TEST_HEADS, best_cells, test_cells
 from analysis.comparison import Comparison
+from analysis.configurations import choice_sentences
 from analysis.plots.figure import Drawn
 from analysis.records import row_dict
 
@@ -56,7 +57,7 @@ class Compared:
 
     def _words(self) -> list[str]:
         said = self.comparison
-        return [words.headline(said), *words.sentences(said), *words.choice_sentences(said)]
+        return [words.headline(said), *words.sentences(said), *choice_sentences(said)]
 
     def _table(self) -> "pd.DataFrame":
         import pandas as pd

@@ -6,6 +6,7 @@ import pytest
 
 from analysis import words
 from analysis.comparison import compare
+from analysis.configurations import choice_sentences
 from analysis.records import as_dict
 from analysis.rows import budgets
 from analysis.significance import difference, fold_noise
@@ -141,7 +142,7 @@ def test_a_loss_of_seventeen_points_is_never_called_equal_to_the_best():
     poor = found.choice.trials[-1]
     assert poor in found.choice.undistinguished
     assert found.choice.equivalent == found.choice.trials[:1]
-    (open_,) = words.choice_sentences(found)
+    (open_,) = choice_sentences(found)
     all_ = "5 complete configurations"
     pattern = said_as("words.none-distinguished", configurations=all_)
     assert pattern.fullmatch(open_)

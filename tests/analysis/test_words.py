@@ -7,6 +7,7 @@ import pytest
 
 from analysis import words
 from analysis.comparison import Choice, Comparison, PairwiseTest, Verdict
+from analysis.configurations import choice_sentences
 from analysis.rows import Row
 from analysis.significance import Difference
 from foldsweep import names
@@ -97,10 +98,6 @@ ONE = text("words.one-complete", sweep="s/a")
 
 def above(difference: str) -> str:
     return text("words.above", difference=difference, other="b")
-
-
-def power(difference: str) -> str:
-    return text("words.power", difference=difference)
 
 
 def label(state: str, kind: str, **values: str) -> tuple[str, str]:
@@ -226,7 +223,7 @@ def interval(low: str, high: str) -> str:
 
 OPEN = interval("-0.0050", "+0.0450")
 """Sentence about an inconclusive pair."""
-SEEN = text("words.detectable", a="a", b="b", power=power("3.0 points"))
+SEEN = text("words.detectable", a="a", b="b", difference="3.0 points")
 """Sentence about what an inconclusive first pair could see."""
 COST = text("words.equal-cost")
 
@@ -265,7 +262,7 @@ FINDINGS = (
                         )
                     ),
                 ),
-                text("words.detectable-by-all", power=power("3.0 points")),
+                text("words.detectable-by-all", difference="3.0 points"),
             ],
             id="an open pair after a decided one: what it could see",
         ),
@@ -296,12 +293,12 @@ FINDINGS = (
 )
 def test_what_the_tests_say(tests: tuple[PairwiseTest, ...], said: list[str]) -> None:
     assert words.sentences(comparison(*tests)) == said
-    assert words.choice_sentences(comparison(*tests)) == [ONE]
+    assert choice_sentences(comparison(*tests)) == [ONE]
 
 
-def undistinguished(these: str, are: str = "are") -> str:
-    values = {"these": these, "sweep": "s/a", "are": are, "best": "s/a trial 0"}
-    return text("words.undistinguished", **values, basis=OWN, power=power("5.0 points"))
+def undistinguished(these: str) -> str:
+    values = {"these": these, "sweep": "s/a", "best": "s/a trial 0"}
+    return text("words.undistinguished", **values, basis=OWN)
 
 
 def none_distinguished(number: int) -> str:
@@ -355,7 +352,7 @@ NEGLIGIBLY = text("words.negligibly-than-some")
         pytest.param(
             choice(trials(SMALL, LARGE), 2, 2),
             [
-                undistinguished(text("words.all-others", others="complete configuration"), "is"),
+                undistinguished(text("words.all-others", others="complete configuration")),
                 text(
                     "words.one-equivalent",
                     limit="1.0 point",
@@ -368,7 +365,7 @@ NEGLIGIBLY = text("words.negligibly-than-some")
             choice(trials(LARGE, 9000, SMALL), 2, 1),
             [
                 undistinguished(
-                    text("words.some-others", number=1, others="2 complete configurations"), "is"
+                    text("words.some-others", number=1, others="2 complete configurations")
                 ),
                 NONE_EQUIVALENT,
             ],
@@ -423,7 +420,7 @@ NEGLIGIBLY = text("words.negligibly-than-some")
     ],
 )
 def test_what_is_said_of_the_configurations(of: Choice, said: list[str]) -> None:
-    assert words.choice_sentences(comparison(of=of)) == said
+    assert choice_sentences(comparison(of=of)) == said
 
 
 ALONE = text("words.alone", name="a", score=FIRST)
@@ -506,26 +503,48 @@ def test_a_score_on_test_rows_outside_the_expected_interval_is_said(
     assert (said in words.sentences(comparison(rows=(first,)))) == outside
 
 
-@pytest.mark.parametrize(("constant", "shown"), [(0.9, True), (0.93, False), (0.97, False)])
-def test_the_best_is_compared_with_a_constant_prediction(constant: float, shown: bool) -> None:
-    first = row("a", 0.95)
+def beside_constant(row: Row, constant: float) -> Row:
+    """Return a row with this score of a constant prediction, and an interval from its score."""
     values = {
         names.constant_key("val_accuracy"): constant,
-        names.bootstrap_key("val_accuracy"): 0.9412,
-        names.bootstrap_low_key("val_accuracy"): 0.92,
-        names.bootstrap_high_key("val_accuracy"): 0.963,
+        names.bootstrap_key("val_accuracy"): row.expected,
+        names.bootstrap_low_key("val_accuracy"): row.expected - 0.03,
+        names.bootstrap_high_key("val_accuracy"): row.expected + 0.03,
         names.bootstrap_trials_key("val_accuracy"): 1.0,
     }
-    first = replace(first, sweep=replace(first.sweep, values=values))
-    kind = "better-than-constant" if shown else "not-better-than-constant"
-    said = text(f"words.{kind}", best="a", metric="accuracy", score=f"{constant:.4f}")
-    assert words.sentences(comparison(rows=(first,))) == [said]
-    # first, if the best may be no better than the constant prediction
-    several = words.sentences(comparison(pair("better"), rows=(first, row("b", 0.9))))
-    assert len(several) == 2
-    assert several.index(said) == (1 if shown else 0)
-    finals = replace(comparison(rows=(first,)), in_finals=True)
+    return replace(row, sweep=replace(row.sweep, values=values))
+
+
+def test_a_best_that_is_better_than_a_constant_prediction_says_so_last() -> None:
+    rows = beside_constant(row("a", 0.95), 0.9), beside_constant(row("b", 0.9), 0.9)
+    found = words.sentences(comparison(pair("better"), rows=rows))
+    better = text("words.better-than-constant", best="a", metric="accuracy", score="0.9000")
+    assert found[-1] == better
+    finals = replace(comparison(rows=rows[:1]), in_finals=True)
     assert words.sentences(finals) == []
+
+
+def test_if_no_model_is_better_than_a_constant_prediction_that_is_the_headline() -> None:
+    rows = beside_constant(row("a", 0.95), 0.93), beside_constant(row("b", 0.93), 0.93)
+    both = comparison(pair("inconclusive"), rows=rows)
+    of = {"metric": "accuracy", "score": "0.9300"}
+    assert words.headline(both) == text("words.nothing-learned", **of)
+    assert words.belief(both) == label("no", "words.belief-nothing-learned")
+    first, second, *_ = words.sentences(both)
+    assert first == text("words.nothing-decided", finding=ahead("2.0 points"))
+    assert second == text("words.other-objective")
+    assert not said_as("words.repeats-too-few").search(" ".join(words.sentences(both)))
+    alone = comparison(rows=rows[:1])
+    assert words.headline(alone) == text("words.not-better-than-constant", best="a", **of)
+
+
+def test_if_only_the_best_may_be_no_better_than_a_constant_prediction_that_is_said_first() -> None:
+    rows = beside_constant(row("a", 0.95), 0.93), row("b", 0.93)
+    both = comparison(pair("better"), rows=rows)
+    assert words.headline(both) == better("words.better", "2.0 points", p="< 0.001")
+    assert words.sentences(both)[0] == text(
+        "words.not-better-than-constant", best="a", metric="accuracy", score="0.9300"
+    )
 
 
 def test_a_row_in_the_finals_is_said_by_them() -> None:
@@ -607,7 +626,7 @@ def test_no_two_sentences_of_one_page_contradict_each_other() -> None:
     """For every verdict, only the interval can show equivalence, never low power."""
     for verdict in get_args(Verdict):
         found = comparison(pair(verdict), of=choice(trials(LARGE, SMALL), 2, 1))
-        said = [*words.sentences(found), *words.choice_sentences(found)]
+        said = [*words.sentences(found), *choice_sentences(found)]
         page = " ".join([words.headline(found), *said])
         for kind in ("equivalent", "better"):
             assert bool(said_as(f"words.{kind}").search(page)) == (verdict == kind)

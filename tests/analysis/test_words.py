@@ -1,99 +1,34 @@
 """Every sentence that a comparison can produce, with the situation that yields it."""
 
 from dataclasses import replace
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 
 from analysis import words
-from analysis.comparison import Choice, Comparison, PairwiseTest, Verdict
+from analysis.comparison import Choice, PairwiseTest, Verdict
 from analysis.configurations import choice_sentences
 from analysis.rows import Row
-from analysis.significance import Difference
 from foldsweep import names
 from foldsweep.objective import Objective
 from tests.analysis import cases
 from tests.analysis.cases import ACCURACY, RMSE, ROC_AUC, measured
+from tests.analysis.compared import (
+    BASIS,
+    LARGE,
+    ONE,
+    SMALL,
+    choice,
+    comparison,
+    pair,
+    row,
+    trials,
+)
 from tests.refusals import said_as, text
-
-SMALL, LARGE = 4_380, 44_758
-FOLDS = text("comparison.own-folds", folds=5)
-OWN = text("comparison.on-folds", folds=FOLDS)
-BASIS = text("comparison.corrected", scores=FOLDS)
-
-
-def row(name: str, score: float, *, measure: Objective = ACCURACY, **sweep: Any) -> Row:
-    folds = (score - 0.01, score + 0.01)
-    trial = cases.trial(0, folds, name=f"s/{name}", measure=measure)
-    made = cases.sweep(f"s/{name}", trial, objective=measure, **sweep)
-    return Row(
-        name=name, sweep=made, best=trial, expected=score, test=None, ensemble=None, finalists=()
-    )
-
-
-def trials(*sizes: float, seconds: float = 2.0) -> tuple[Any, ...]:
-    return tuple(
-        cases.trial(
-            i,
-            (0.94 - i / 100, 0.96 - i / 100),
-            name="s/a",
-            num_params=float(size),
-            train_time_s=seconds / (i + 1),
-        )
-        for i, size in enumerate(sizes)
-    )
-
-
-def choice(
-    of: tuple[Any, ...], undistinguished: int, equivalent: int, *, in_finals: bool = False
-) -> Choice:
-    return Choice(
-        trials=of,
-        undistinguished=of[:undistinguished],
-        equivalent=of[:equivalent],
-        detectable=0.05,
-        basis=text("comparison.in-finals") if in_finals else OWN,
-        in_finals=in_finals,
-    )
-
-
-def pair(
-    verdict: Any, mean: float = 0.02, *, b: str = "b", detectable: float = 0.03, **more: Any
-) -> PairwiseTest:
-    low, high = {"better": (0.005, 0.035), "slightly better": (0.001, 0.009)}.get(
-        verdict, (-0.005, 0.045) if verdict == "inconclusive" else (-0.004, 0.008)
-    )
-    p = 0.2 if low < 0 else 0.0004 if verdict == "better" else 0.012
-    found = Difference(mean=mean, low=low, high=high, p=p, detectable=detectable)
-    given = {"basis": BASIS, "unequal": "", **more}
-    return PairwiseTest(
-        a="a", b=b, verdict=verdict, difference=None if verdict == "untested" else found, **given
-    )
-
-
-def comparison(
-    *tests: PairwiseTest,
-    of: Choice | None = None,
-    rows: tuple[Row, ...] | None = None,
-    objective: Objective = ACCURACY,
-) -> Comparison:
-    named = dict.fromkeys(["a", *(test.b for test in tests if test.a == "a")])
-    made = tuple(row(name, 0.95 - 0.02 * i, measure=objective) for i, name in enumerate(named))
-    return Comparison(
-        rows=rows or made,
-        tests=tests,
-        in_finals=False,
-        choice=of or choice(trials(LARGE), 1, 1),
-        objective=objective,
-        rope=objective.equal,
-    )
-
 
 FIRST = text("words.expected-score", metric="accuracy", score="0.9500")
 SECOND = text("words.expected-score", metric="accuracy", score="0.9300")
 """Scores of the first two rows, as a sentence names them."""
-ONE = text("words.one-complete", sweep="s/a")
-"""Sentence about a sweep with one complete trial."""
 
 
 def above(difference: str) -> str:
@@ -294,133 +229,6 @@ FINDINGS = (
 def test_what_the_tests_say(tests: tuple[PairwiseTest, ...], said: list[str]) -> None:
     assert words.sentences(comparison(*tests)) == said
     assert choice_sentences(comparison(*tests)) == [ONE]
-
-
-def undistinguished(these: str) -> str:
-    values = {"these": these, "sweep": "s/a", "best": "s/a trial 0"}
-    return text("words.undistinguished", **values, basis=OWN)
-
-
-def none_distinguished(number: int) -> str:
-    return text(
-        "words.none-distinguished",
-        configurations=f"{number} complete configurations",
-        sweep="s/a",
-        basis=OWN,
-    )
-
-
-def best_of_two(exception: str) -> str:
-    return text(
-        "words.better-than-all",
-        configurations="2 complete configurations",
-        sweep="s/a",
-        best="s/a trial 0",
-        basis=OWN,
-        exception=exception,
-    )
-
-
-NONE_EQUIVALENT = text("words.none-equivalent", limit="1.0 point")
-NEGLIGIBLY = text("words.negligibly-than-some")
-
-
-@pytest.mark.parametrize(
-    ("of", "said"),
-    [
-        pytest.param(choice(trials(LARGE), 1, 1), [ONE], id="one complete trial"),
-        pytest.param(
-            choice(trials(LARGE), 1, 1, in_finals=True),
-            [text("words.one-finalist", sweep="s/a")],
-            id="one finalist",
-        ),
-        pytest.param(
-            choice(trials(LARGE, SMALL), 1, 1),
-            [best_of_two(""), NONE_EQUIVALENT],
-            id="the best is better than every other",
-        ),
-        pytest.param(
-            choice(trials(LARGE, 9000, SMALL), 3, 1),
-            [none_distinguished(3)],
-            id="lack of power: nothing is distinguished and nothing is equivalent",
-        ),
-        pytest.param(
-            choice(trials(LARGE, SMALL), 2, 1),
-            [none_distinguished(2)],
-            id="two trials",
-        ),
-        pytest.param(
-            choice(trials(SMALL, LARGE), 2, 2),
-            [
-                undistinguished(text("words.all-others", others="complete configuration")),
-                text(
-                    "words.one-equivalent",
-                    limit="1.0 point",
-                    least=text("words.best-is-smallest"),
-                ),
-            ],
-            id="the other one is equivalent",
-        ),
-        pytest.param(
-            choice(trials(LARGE, 9000, SMALL), 2, 1),
-            [
-                undistinguished(
-                    text("words.some-others", number=1, others="2 complete configurations")
-                ),
-                NONE_EQUIVALENT,
-            ],
-            id="one of two is not distinguished",
-        ),
-        pytest.param(
-            choice(trials(LARGE, 9000, SMALL, 100), 3, 3),
-            [
-                undistinguished(
-                    text("words.some-others", number=2, others="3 complete configurations")
-                ),
-                text(
-                    "words.several-equivalent",
-                    number=2,
-                    limit="1.0 point",
-                    least=text(
-                        "words.smallest",
-                        trial="s/a trial 2",
-                        parameters="4,380",
-                        best_parameters="44,758",
-                    ),
-                ),
-            ],
-            id="a smaller one is equivalent",
-        ),
-        pytest.param(
-            choice(trials(SMALL, LARGE), 1, 2),
-            [
-                best_of_two(NEGLIGIBLY),
-                text(
-                    "words.one-equivalent",
-                    limit="1.0 point",
-                    least=text("words.best-is-smallest"),
-                ),
-            ],
-            id="negligibly better, and the smallest itself",
-        ),
-        pytest.param(
-            choice(trials(0, 0, seconds=20.0), 1, 2),
-            [
-                best_of_two(NEGLIGIBLY),
-                text(
-                    "words.one-equivalent",
-                    limit="1.0 point",
-                    least=text(
-                        "words.fastest", trial="s/a trial 1", seconds="10", best_seconds="20"
-                    ),
-                ),
-            ],
-            id="estimators have no parameters: the fastest",
-        ),
-    ],
-)
-def test_what_is_said_of_the_configurations(of: Choice, said: list[str]) -> None:
-    assert choice_sentences(comparison(of=of)) == said
 
 
 ALONE = text("words.alone", name="a", score=FIRST)

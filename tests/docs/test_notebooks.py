@@ -54,7 +54,7 @@ SHOWN = {
     ),
     "own_data": (
         said_as("messages.ended-pausing", space="net", failed=0).pattern,
-        r"lr=\S+ hidden=True width=\d+\n",
+        r"lr=\S+ hidden=False\n",
         r"\b(net|logistic)\b.*\b(net|logistic)\b.* -0\.\d{4}\b",
         r"cost on the test rows: 0\.\d{3}",
         r"array\(\['tumour', 'tumour',",

@@ -136,9 +136,10 @@ def sentences(comparison: Comparison) -> list[str]:
         said.append(_against_all(ahead, comparison))
     if any(test.verdict == "inconclusive" for test in comparison.tests):
         said += _undecided(comparison)
-    with_constant = comparison.rows[0].sweep.constant is not None and not comparison.in_finals
-    if with_constant and not _nothing_learned(comparison):
-        better, sentence = _against_constant(comparison.rows[0], comparison)
+    best = comparison.rows[0]
+    knows_constant = best.sweep.constant is not None and not comparison.in_finals
+    if knows_constant and not _nothing_learned(comparison):
+        better, sentence = _against_constant(best, comparison)
         said.insert(len(said) if better else 0, sentence)
     for row in comparison.rows:
         if row.test is not None and row.is_outside_on_test_rows:

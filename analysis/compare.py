@@ -29,7 +29,7 @@ from foldsweep.texts import text
 from foldsweep.tracking import store_options, tracking_uri
 
 WIDEST = 10_000
-TEST_HEADS = ("compared", "difference", "95 % interval", "p", "detectable", "verdict")
+TEST_HEADS = ("compared", "difference", "95 % interval", "p", "detectable difference", "verdict")
 """Headings of the columns of `test_cells`."""
 LEFT = ("configuration", "compared", "verdict")
 """Headings of columns of text, which are aligned to the left."""
@@ -176,7 +176,8 @@ def _rounds(measured: Measured | None) -> str:
 def _test_table(comparison: Comparison) -> Table:
     table = Table(title="pairwise tests", title_justify="left", title_style="")
     for head in TEST_HEADS:
-        table.add_column(head, justify="left" if head in LEFT else "right", no_wrap=True)
+        short = head.replace("detectable ", "detectable\n")
+        table.add_column(short, justify="left" if head in LEFT else "right", no_wrap=True)
     for test in comparison.tests:
         *cells, verdict = test_cells(test, places=comparison.places)
         table.add_row(*cells, Text(verdict, style=STYLES.get(test.verdict, "yellow")))

@@ -289,6 +289,6 @@ def _choice(row: Row, *, in_finals: bool, rope: float) -> Choice:
 
 def folds_in_words(row: Row) -> str:
     """The folds that a sweep was scored on, in words."""
-    repeats = len(row.best.folds) // row.sweep.num_folds
-    times = f"{repeats} x " if repeats > 1 else ""
-    return text("comparison.own-folds", folds=f"{times}{row.sweep.num_folds}")
+    times = len(row.best.folds) // row.sweep.num_folds
+    repeated = text("comparison.repeated", times=times) if times > 1 else ""
+    return text("comparison.own-folds", folds=row.sweep.num_folds, repeated=repeated)

@@ -117,6 +117,7 @@ def render(store: Store, comparison: Comparison) -> str:
     return environment.get_template(TEMPLATE).render(
         comparison=comparison,
         headline=words.headline(comparison),
+        subject=subject(store, comparison.rows),
         belief=words.belief(comparison),
         sentences=words.sentences(comparison),
         advice=words.advice(comparison),
@@ -179,6 +180,8 @@ def task_in_words(store: Store, row: Row) -> tuple[str, str]:
     """The task in words and the name of its rows, as far as they were recorded."""
     record = (json_artifact(store, row.sweep.run_id, names.TASK_FILE) or {}).get("record", {})
     said = [row.sweep.task]
+    if (record.get("schema") or {}).get("target"):
+        said.append(f"target {record['schema']['target']}")
     if record.get("kind") in ("classification", "regression"):
         said.append(record["kind"])
     if record.get("classes"):
@@ -186,6 +189,16 @@ def task_in_words(store: Store, row: Row) -> tuple[str, str]:
     if (record.get("split") or {}).get("kind"):
         said.append(f"{record['split']['kind']} split")
     return ", ".join(said), str(record.get("unit") or "rows")
+
+
+def subject(store: Store, rows: Sequence[Row]) -> str:
+    """The sweeps of a page, their task, and the number of training rows, in words."""
+    sweeps = list(dict.fromkeys(row.sweep.group for row in rows))
+    task, unit = task_in_words(store, rows[0])
+    trained = rows[0].sweep.tags.get(names.TAG_TRAIN_ROWS, "?")
+    return (
+        f"sweep{'s' * (len(sweeps) > 1)} {', '.join(sweeps)} · {task} · {trained} training {unit}"
+    )
 
 
 def provenance(store: Store, row: Row) -> list[tuple[str, str]]:

@@ -132,10 +132,10 @@ def sentences(comparison: Comparison) -> list[str]:
     if comparison.tests and comparison.tests[0].difference is not None:
         said.append(_interval(comparison.tests[0], comparison))
     ahead = [test for test in comparison.tests if test.a == comparison.rows[0].name]
-    if len(ahead) > 1:
-        said.append(_against_all(ahead, comparison))
     if any(test.verdict == "inconclusive" for test in comparison.tests):
         said += _undecided(comparison)
+    if len(ahead) > 1:
+        said.append(_against_all(ahead, comparison))
     best = comparison.rows[0]
     knows_constant = best.sweep.constant is not None and not comparison.in_finals
     if knows_constant and not _nothing_learned(comparison):
@@ -194,12 +194,14 @@ def _budgets(test: PairwiseTest) -> str:
 
 def _interval(test: PairwiseTest, comparison: Comparison) -> str:
     assert test.difference is not None
-    mean, low, high = (
-        signed(value, places=comparison.places)
-        for value in (test.difference.mean, test.difference.low, test.difference.high)
+    share = comparison.objective.is_share
+    times, places = (100, 1) if share else (1, comparison.places)
+    low, high = (
+        signed(times * end, places=places) for end in (test.difference.low, test.difference.high)
     )
+    unit = " points" if share else ""
     return text(
-        "words.interval", a=test.a, b=test.b, mean=mean, low=low, high=high, basis=test.basis
+        "words.interval", a=test.a, b=test.b, low=low, high=high, unit=unit, basis=test.basis
     )
 
 
@@ -251,37 +253,39 @@ def _against_constant(best: Row, comparison: Comparison) -> tuple[bool, str]:
 
 
 def _undecided(comparison: Comparison) -> list[str]:
-    """What these rows can decide, and what to do if more repeats cannot decide the first test."""
+    """What this comparison can detect, and what to do if repeats cannot decide the first test."""
     first = comparison.tests[0]
     if first.verdict != "inconclusive" or first.difference is None:
         open_ = [test for test in comparison.tests if test.verdict == "inconclusive"]
         most = max(test.difference.detectable for test in open_ if test.difference is not None)
-        return [text("words.detectable-by-all", difference=amount(most, comparison))]
-    least = amount(first.difference.detectable, comparison)
-    said = [text("words.detectable", a=first.a, b=first.b, difference=least)]
+        return [text("words.detectable", difference=amount(most, comparison))]
+    said = [text("words.detectable", difference=amount(first.difference.detectable, comparison))]
     level = abs(first.difference.mean) < _NOTHING
     if first.repeats is None and not level and not _nothing_learned(comparison):
-        cost = _costs(*comparison.rows[:2])
-        said.append(
-            text("words.repeats-too-few", most=MOST_REPEATS, a=first.a, b=first.b, cost=cost)
-        )
+        settled = text("words.repeats-too-few", most=MOST_REPEATS)
+        said.append(f"{settled} {_cheaper(*comparison.rows[:2])}")
     return said
 
 
-def _costs(*rows: Row) -> str:
-    """Which of two rows is cheaper: it has fewer parameters, or trains faster."""
+def _cheaper(*rows: Row) -> str:
+    """Which of two rows costs less: it has fewer parameters, or trains faster."""
     by_size = all(row.best.num_params for row in rows)
     of = {row.name: row.best.num_params if by_size else row.best.train_time_s for row in rows}
     cheaper, other = sorted(of, key=lambda name: of[name])
     if of[other] <= _ALIKE * of[cheaper]:
         return text("words.equal-cost")
+    costs = [f"{of[name]:,}" if by_size else f"{of[name]:.3g}" for name in (cheaper, other)]
     if by_size:
-        parameters, others = (f"{of[name]:,}" for name in (cheaper, other))
+        parameters, others = costs
         return text(
-            "words.fewer-parameters", cheaper=cheaper, parameters=parameters, others=others
+            "words.fewer-parameters",
+            cheaper=cheaper,
+            parameters=parameters,
+            other=other,
+            others=others,
         )
-    seconds, others = (f"{of[name]:.3g}" for name in (cheaper, other))
-    return text("words.less-time", cheaper=cheaper, seconds=seconds, others=others)
+    seconds, others = costs
+    return text("words.less-time", cheaper=cheaper, seconds=seconds, other=other, others=others)
 
 
 def score(row: Row, comparison: Comparison) -> str:

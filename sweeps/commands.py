@@ -14,6 +14,7 @@ from foldsweep.texts import text
 from foldsweep.tracking import shown, sqlite_path, store_options
 from sweeps.budget import DEFAULT_TRIALS
 from sweeps.cell import Cell
+from sweeps.comparable import comparable
 from sweeps.handover import of_python
 from sweeps.settings import SweepSettings
 from sweeps.summary import ranking
@@ -68,7 +69,8 @@ def say_what_next(
         commands.append(("look", _look(settings, audience)))
         complete = [end for end in ends if end.complete]
         if complete:
-            compare = command("analysis/compare.py", "--sweep", name, *store)
+            sweeps = [name, *comparable(settings.local_root, name)]
+            compare = command("analysis/compare.py", "--sweep", *sweeps, *store)
             commands.append(("compare", compare))
             out = f"{name}.html"
             report = command("analysis/report.py", "--sweep", name, "--out", out, *store)
@@ -79,7 +81,7 @@ def say_what_next(
             space = _space_of_the_best(complete, settings)
             more = [*_data(settings), *store]
             measure = command("sweeps/evaluate.py", f"best-{name}-{space}.yaml", *more)
-            commands.append(("measure", measure))
+            commands.append(("then measure", measure))
             model = ("--sweep", f"{name}/{space}", "--register", name)
             commands.append(("register", command("analysis/export.py", *model, *more)))
     if settings.sampler != "grid" and not any(fails_again(end) for end in ends):
@@ -87,7 +89,7 @@ def say_what_next(
         if settings.patience and any(end.ledger.has_stopped_paying for end in ends):
             raised["patience"] = 2 * settings.patience
         commands.append(("more", resume_command(settings, name, audience, **raised)))
-    lines = [f"  {what:8} {line}" for what, line in commands]
+    lines = [f"  {what:12} {line}" for what, line in commands]
     console.print("\n".join(["", where, *lines]))
 
 

@@ -30,7 +30,7 @@ from sweeps.database import DRIVER_FILE, Shared, owned
 from sweeps.handover import Given
 from sweeps.identity import Identity
 from sweeps.local import Here
-from sweeps.messages import described, sampled_by, show_end
+from sweeps.messages import constant, described, sampled_by, show_end
 from sweeps.outages import Outages, ServiceLost
 from sweeps.ownership import file_lock
 from sweeps.pages import pages
@@ -262,5 +262,8 @@ def _sweep_all(
                 say_how_to_go_on(settings, name, audience)
                 return INTERRUPTED
             ends.append(end)
+    said = constant(settings, ends)
+    if said is not None:
+        console.print(said)
     say_what_next(settings, name, ends, audience)
     return int(any(e.hopeless or not (e.complete or e.out_of_time) for e in ends))

@@ -1,7 +1,7 @@
 """Messages of a sweep at its start and end."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from optuna.trial import TrialState
@@ -209,15 +209,6 @@ def _end(
         yield table
     if end.expected:
         yield end.expected
-    if end.constant is not None and table is not None:
-        task, metric = end.ledger.space.variant.task, settings.objective[0]
-        yield text(
-            "messages.of-most-frequent-class"
-            if task.kind == "classification"
-            else "messages.of-mean",
-            metric=names.bare(metric),
-            score=shown_number(end.constant),
-        )
     yield from _gain(settings, end)
     if end.hopeless and end.ledger.trials_left:
         yield text("messages.given-up", why=end.hopeless_because, error=end.last_error)
@@ -249,6 +240,20 @@ def _end(
             folder=settings.local_root / name,
             replay=f"{command('sweeps/replay.py', name)}{storage_option(settings)}",
         )
+
+
+def constant(settings: SweepSettings, ends: Sequence[SweepEnd]) -> str | None:
+    """Message on the score of a constant prediction on the folds of all spaces; None without."""
+    end = next((end for end in ends if end.constant is not None and end.complete), None)
+    if end is None or end.constant is None:
+        return None
+    return text(
+        "messages.of-most-frequent-class"
+        if end.ledger.space.variant.task.kind == "classification"
+        else "messages.of-mean",
+        metric=names.bare(settings.objective[0]),
+        score=shown_number(end.constant),
+    )
 
 
 def _gain(settings: SweepSettings, end: SweepEnd) -> Iterator[str]:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from foldsweep import names
-from foldsweep.numbers import places_of, shown_score, signed
+from foldsweep.numbers import places_of, plural, shown_score, signed
 from foldsweep.streams import escaped
 from foldsweep.texts import text
 from sweeps.ledger import Ledger
@@ -112,7 +112,8 @@ def best_table(ledger: Ledger, objective: tuple[str, ...]) -> Group | None:
 def _described(o: Outcome, ledger: Ledger, *, is_baseline: bool) -> str:
     if not is_baseline:
         return text("summary.trial", trial=o.number, values=shown_values(o.values))
-    at = text("summary.at-its-epochs") if ledger.space.resource == "epochs" else ""
+    epochs = plural(ledger.epochs, "epoch")
+    at = text("summary.at-its-epochs", epochs=epochs) if ledger.space.resource == "epochs" else ""
     return text("summary.baseline", trial=o.number, name=o.origin, length=at)
 
 

@@ -11,7 +11,7 @@ from tests.analysis.cases import ACCURACY
 from tests.refusals import text
 
 SMALL, LARGE = 4_380, 44_758
-FOLDS = text("comparison.own-folds", folds=5)
+FOLDS = text("comparison.own-folds", folds=5, repeated="")
 OWN = text("comparison.on-folds", folds=FOLDS)
 BASIS = text("comparison.corrected", scores=FOLDS)
 

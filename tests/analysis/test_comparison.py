@@ -409,8 +409,8 @@ def test_the_lowest_error_is_best_and_all_says_so():
     gap = text("words.below", difference=shown(-mean, places=found.places), other="b")
     said = said_as("words.better", best="c", other="b", budgets="", score=score, gap=gap)
     assert said.fullmatch(words.headline(found))
-    mean = signed(mean, places=found.places)
-    said = said_as("words.interval", a="c", b="b", mean=mean)
+    low = signed(found.tests[0].difference.low, places=found.places)
+    said = said_as("words.interval", a="c", b="b", low=low, unit="")
     assert said.fullmatch(words.sentences(found)[0])
     assert words.direction(found) == text("words.direction", metric="rmse", better="lower")
 
@@ -469,11 +469,11 @@ def test_only_shares_of_rows_come_in_steps():
 
 def test_repeats_are_said():
     found = comparison(sweep("a", 0.9, num_folds=5), sweep("b", 0.8, num_folds=5))
-    own = text("comparison.own-folds", folds=5)
+    own = text("comparison.own-folds", folds=5, repeated="")
     assert found.tests[0].basis == text("comparison.corrected", scores=own)
     twice = [
         cases.sweep(f"s/{v}", cases.trial(0, f * 2, name=f"s/{v}"), num_folds=3)
         for v, f in (("a", (0.9, 0.91, 0.92)), ("b", (0.7, 0.73, 0.75)))
     ]
-    own = text("comparison.own-folds", folds="2 x 3")
+    own = text("comparison.own-folds", folds=3, repeated=text("comparison.repeated", times=2))
     assert comparison(*twice).tests[0].basis == text("comparison.corrected", scores=own)

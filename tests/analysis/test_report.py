@@ -134,6 +134,7 @@ def houses(make_store):
     filled.add("s/mlp", (58.0, 57.0, 59.5, 58.0, 60.0), (70.0, 71.0, 69.0, 70.0, 72.0), **of)
     filled.add("s/ridge", (50.0, 49.0, 51.5, 50.2, 52.0), num_params=0.0, **of)
     record = {"name": "houses", "kind": "regression", "split": {"kind": "plain"}, "unit": "homes"}
+    record["schema"] = {"target": "price"}
     filled.client.log_dict(filled.parents["s/ridge"], {"record": record}, "task.json")
     run_id = filled.measure("s/ridge", 0, "evaluation", (49.0, 51.0), measured="val_rmse")
     points = [[float(i), i + 0.5] for i in range(50)]
@@ -151,7 +152,8 @@ def test_a_report_of_errors_speaks_of_errors(houses, tmp_path, monkeypatch, caps
     assert text("analysis-results.left-out", sweep="early/mlp", why=why) in said
     page = Page(Path("report.html").read_text())
     direction = text("words.direction", metric="rmse", better="lower")
-    assert f"task houses · data houses · {direction}" in page.text
+    task = "houses, target price, regression, plain split"
+    assert f"sweep s · {task} · 30 training homes · {direction}" in page.text
     better = said_as(
         "words.better",
         best="ridge",
@@ -163,7 +165,7 @@ def test_a_report_of_errors_speaks_of_errors(houses, tmp_path, monkeypatch, caps
     assert better.search(page.text)
     assert "50.000 ± 1.414 (n = 2)" in page.text
     assert text("words.intervals") in page.text
-    assert "houses, regression, plain split" in page.text
+    assert page.text.count(task) == 2
     assert "30 training and 20 test homes" in page.text
     assert "2 rounds on test homes" in page.text
     for word in ("accurac", "Published", "pair", "digit", "report's own"):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console, RenderableType
 
+from foldsweep.numbers import plural
 from foldsweep.programs import console as program_console
 from sweeps.ledger import Ledger
 from sweeps.summary import (
@@ -90,7 +91,7 @@ def test_the_table_fits_80_columns_and_says_what_matters(make_ledger: MakeLedger
     values = shown_values(outcome(ledger, ledger.end_of(1)).values)
     assert re.match(r"lr=\S+ batch_size=\d+ dropout=\S+ hidden=\d+", values)
     assert text("summary.trial", trial=1, values=values) in lines
-    length = text("summary.at-its-epochs")
+    length = text("summary.at-its-epochs", epochs=plural(ledger.epochs, "epoch"))
     assert text("summary.baseline", trial=0, name="report/row", length=length) in lines
     assert "…" not in shown
     table = [line for line in lines if "│" in line or "━" in line]

@@ -11,5 +11,5 @@ Said = Callable[[], str]
 
 def suggested(text: str) -> dict[str, str]:
     """Return the suggested commands by purpose."""
-    lines = [line.split(maxsplit=1) for line in text.splitlines() if line.startswith("  ")]
-    return {what: line for what, line in lines}
+    lines = [line for line in text.splitlines() if line.startswith("  ")]
+    return {line[2:14].strip(): line[15:] for line in lines}

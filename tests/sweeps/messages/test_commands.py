@@ -29,13 +29,13 @@ def test_what_can_be_typed_next_is_said(
     assert where in out.splitlines()
     commands = suggested(out)
     assert list(commands) == [
-        *("look", "compare", "report", "export", "measure", "register", "more")
+        *("look", "compare", "report", "export", "then measure", "register", "more")
     ]
     assert commands["look"] == "make ui"
     assert commands["compare"].endswith("analysis/compare.py --sweep first")
     assert commands["report"].endswith("analysis/report.py --sweep first --out first.html")
     assert commands["export"].endswith("analysis/export.py --sweep first")
-    assert commands["measure"].endswith("evaluate.py best-first-small.yaml")
+    assert commands["then measure"].endswith("evaluate.py best-first-small.yaml")
     assert commands["register"].endswith("export.py --sweep first/small --register first")
     assert commands["more"].endswith("sweeps/run.py --resume first --trials 12")
 
@@ -67,7 +67,7 @@ def test_data_of_ones_own_is_named_where_it_is_needed_again(
         say_what_next(replace(settings, data=data), "first", [end])
         commands = suggested(said())
         named = f" --data '{here}/my table.csv'" if option else ""
-        assert commands["measure"].endswith(f"evaluate.py best-first-small.yaml{named}")
+        assert commands["then measure"].endswith(f"evaluate.py best-first-small.yaml{named}")
         assert commands["register"].endswith(f" --register first{named}")
 
 
@@ -83,7 +83,7 @@ def test_the_best_space_of_several_is_measured_and_registered(
     for ends in ([worse, better], [better, worse]):
         say_what_next(settings, "first", ends)
         commands = suggested(said())
-        assert commands["measure"].endswith("evaluate.py best-first-small.yaml")
+        assert commands["then measure"].endswith("evaluate.py best-first-small.yaml")
         assert " --sweep first/small " in commands["register"]
     expected = [replace(worse, expected_score=0.7), replace(better, expected_score=0.6)]
     say_what_next(settings, "first", expected)

@@ -8,7 +8,7 @@ from optuna.storages import InMemoryStorage
 
 from search_spaces.space import Point, SearchSpace
 from sweeps.cell import Bundle, Cell
-from sweeps.messages import show_end, without_sampled
+from sweeps.messages import constant, show_end, without_sampled
 from sweeps.settings import SweepSettings
 from tests.refusals import said_as, text
 from tests.sweeps.messages.said import MakeEnd, MakeEnded, Said
@@ -165,12 +165,12 @@ def test_an_error_is_shown_literally(
     assert error in said()
 
 
-def test_a_constant_prediction_is_beside_the_best(
-    settings: SweepSettings, make_end: MakeEnd, said: Said
+def test_a_constant_prediction_is_said_once_for_all_spaces(
+    settings: SweepSettings, make_end: MakeEnd, make_ended: MakeEnded
 ) -> None:
-    constant = text("messages.of-most-frequent-class", metric="accuracy", score="0.5300")
     end = make_end(constant=0.53)
-    show_end(settings, end, "first")
-    assert constant in said()
-    show_end(settings, replace(end, constant=None), "first")
-    assert not said_as("messages.of-most-frequent-class").search(said())
+    failed = replace(make_ended("fails", over=InMemoryStorage()), constant=0.53)
+    said = text("messages.of-most-frequent-class", metric="accuracy", score="0.5300")
+    assert constant(settings, [replace(end, constant=None), failed, end, end]) == said
+    assert constant(settings, [replace(end, constant=None)]) is None
+    assert constant(settings, [failed]) is None

@@ -130,10 +130,10 @@ def churn_task() -> Task:
     return table_task(options, seed=0, objective=None)
 
 
-def test_readme_shows_what_is_inferred_of_its_table(churn: Path) -> None:
+def test_the_docs_show_what_is_inferred_of_a_table(churn: Path) -> None:
     data = churn_task().data
     assert isinstance(data, Data)
-    assert f"\n{data.said}\n" in (ROOT / "README.md").read_text()
+    assert f"\n{data.said}\n" in (ROOT / "docs" / "data.md").read_text()
 
 
 def test_readme_file_is_checked_and_trained(churn: Path) -> None:

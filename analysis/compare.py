@@ -121,8 +121,9 @@ def _row_table(comparison: Comparison) -> Table:
     heads, rows = best_cells(comparison)
     for head in heads:
         table.add_column(head, justify="left" if head in LEFT else "right", no_wrap=True)
+    decided = words.belief(comparison)[0] == "yes"
     for i, row in enumerate(rows):
-        table.add_row(*row, style="" if i else "bold")
+        table.add_row(*row, style="" if i or not decided else "bold")
     return table
 
 

@@ -42,12 +42,12 @@ TEMPLATE = "report.html.j2"
 MOST_LISTED = 12
 """Largest number of configurations that are listed."""
 MEANINGS = {
-    "complete": "trials trained for all epochs, out of all trials",
+    "complete": "trials trained to the end, of all; the others were stopped early or failed",
     "cross-validated": text("words.cross-validated"),
     "finals": "trained again on fresh seeds and folds",
     "test": "mean ± standard deviation over rounds on test rows never used for selection",
     "ensemble": "the test score of the averaged predictions of all folds' models",
-    "params": "trainable parameters; estimators have none",
+    "params": "trainable parameters of networks",
     "train s": "seconds of training for all folds of one trial",
     "published": "the report's score for the baseline's configuration",
     "given": "how the budgets of the rows differ",

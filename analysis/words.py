@@ -172,8 +172,9 @@ def expected(comparison: Comparison) -> str:
     rows = comparison.rows
     if not any(row.expected_interval for row in rows):
         return text("words.expected")
-    stopped = any(trial.stopped_early for row in rows for trial in row.sweep.trials)
-    caveat = text("words.early-stopping-uncorrected") if stopped else ""
+    early = [row.name for row in rows if any(t.stopped_early for t in row.sweep.trials)]
+    of = f" ({', '.join(early)})" if len(early) < len(rows) else ""
+    caveat = text("words.early-stopping-uncorrected", of=of) if early else ""
     return text("words.expected-with-interval", caveat=caveat)
 
 
@@ -199,9 +200,16 @@ def _interval(test: PairwiseTest, comparison: Comparison) -> str:
     low, high = (
         signed(times * end, places=places) for end in (test.difference.low, test.difference.high)
     )
-    unit = " points" if share else ""
+    models = len(comparison.rows)
     return text(
-        "words.interval", a=test.a, b=test.b, low=low, high=high, unit=unit, basis=test.basis
+        "words.interval",
+        a=test.a,
+        b=test.b,
+        low=low,
+        high=high,
+        unit=" percentage points" if share else "",
+        basis=test.basis,
+        adjusted=text("words.adjusted", models=models) if models > 2 else "",
     )
 
 
@@ -210,11 +218,12 @@ def _against_all(ahead: list[PairwiseTest], comparison: Comparison) -> str:
         verdict: [test.b for test in ahead if test.verdict == verdict]
         for verdict in get_args(Verdict)
     }
-    findings = [_against(verdict, _listed(of)) for verdict, of in by_verdict.items() if of]
+    findings = [_against(verdict, of) for verdict, of in by_verdict.items() if of]
     return text("words.against-all", best=comparison.rows[0].name, findings="; ".join(findings))
 
 
-def _against(verdict: Verdict, others: str) -> str:
+def _against(verdict: Verdict, names: list[str]) -> str:
+    others = _listed(names, "or" if verdict == "inconclusive" else "and")
     return {
         "better": text("words.against-better", others=others),
         "slightly better": text("words.against-slightly-better", others=others),
@@ -301,8 +310,8 @@ def score(row: Row, comparison: Comparison) -> str:
     return text("words.expected-score", metric=name, score=shown(row.expected, places=places))
 
 
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def _listed(names: list[str], last: str) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
 def amount(difference: float, comparison: Comparison) -> str:
@@ -312,7 +321,7 @@ def amount(difference: float, comparison: Comparison) -> str:
     value = f"{100 * abs(difference):.1f}"
     if value == "0.0" and abs(difference) >= _NOTHING:
         value = f"{100 * abs(difference):.1g}"
-    return f"{value} point{'' if value == '1.0' else 's'}"
+    return f"{value} percentage point{'' if value == '1.0' else 's'}"
 
 
 def direction(comparison: Comparison) -> str:

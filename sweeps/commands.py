@@ -66,15 +66,13 @@ def say_what_next(
     if in_mlflow:
         where = text("commands.results-in-mlflow-too", folder=folder, experiment=experiment)
     if in_mlflow and not audience.by_call:
-        commands.append(("look", _look(settings, audience)))
         complete = [end for end in ends if end.complete]
         if complete:
             sweeps = [name, *comparable(settings.local_root, name)]
-            compare = command("analysis/compare.py", "--sweep", *sweeps, *store)
-            commands.append(("compare", compare))
             out = f"{name}.html"
-            report = command("analysis/report.py", "--sweep", name, "--out", out, *store)
-            commands.append(("report", report))
+            report = command("analysis/report.py", "--sweep", *sweeps, "--out", out, *store)
+            compare = command("analysis/compare.py", "--sweep", *sweeps, *store)
+            commands += [("report", report), ("compare", compare)]
         if complete and not settings.select_on_test:
             export = command("analysis/export.py", "--sweep", name, *store)
             commands.append(("export", export))
@@ -84,6 +82,7 @@ def say_what_next(
             commands.append(("then measure", measure))
             model = ("--sweep", f"{name}/{space}", "--register", name)
             commands.append(("register", command("analysis/export.py", *model, *more)))
+        commands.append(("look", _look(settings, audience)))
     if settings.sampler != "grid" and not any(fails_again(end) for end in ends):
         raised = {"trials": 2 * (settings.trials or DEFAULT_TRIALS)}
         if settings.patience and any(end.ledger.has_stopped_paying for end in ends):

@@ -54,7 +54,7 @@ def test_one_standard_error_takes_the_smallest_within_it() -> None:
 def test_lack_of_power_makes_no_small_one_equivalent() -> None:
     trial, why = choose(sweep(*TRIALS), "equivalent-smallest")
     assert trial.number == 0
-    assert why == text("words.none-equivalent", limit="1.0 point")
+    assert why == text("words.none-equivalent", limit="1.0 percentage point")
 
 
 def test_the_smallest_of_those_shown_to_be_equivalent_is_chosen() -> None:
@@ -62,7 +62,9 @@ def test_the_smallest_of_those_shown_to_be_equivalent_is_chosen() -> None:
     trial, why = choose(sweep(*close, spread=0.005), "equivalent-smallest")
     assert trial.number == 2
     least = text("words.smallest", trial="s/a trial 2", parameters="100", best_parameters="9,000")
-    assert why == text("words.several-equivalent", number=2, limit="1.0 point", least=least)
+    assert why == text(
+        "words.several-equivalent", number=2, limit="1.0 percentage point", least=least
+    )
     assert choose(sweep(*close), "equivalent-smallest", rope=0.1)[0].number in (1, 2)
 
 

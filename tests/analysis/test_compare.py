@@ -17,7 +17,7 @@ CNN_BETTER = said_as(
     other="mlp",
     budgets="",
     score=text("words.expected-score", metric="accuracy", score="0.9450"),
-    gap=text("words.above", difference="14.3 points", other="mlp"),
+    gap=text("words.above", difference="14.3 percentage points", other="mlp"),
 )
 
 

@@ -33,7 +33,7 @@ def best_of_two(exception: str) -> str:
     )
 
 
-NONE_EQUIVALENT = text("words.none-equivalent", limit="1.0 point")
+NONE_EQUIVALENT = text("words.none-equivalent", limit="1.0 percentage point")
 NEGLIGIBLY = text("words.negligibly-than-some")
 
 
@@ -67,7 +67,7 @@ NEGLIGIBLY = text("words.negligibly-than-some")
                 undistinguished(text("words.all-others", others="complete configuration")),
                 text(
                     "words.one-equivalent",
-                    limit="1.0 point",
+                    limit="1.0 percentage point",
                     least=text("words.best-is-smallest"),
                 ),
             ],
@@ -92,7 +92,7 @@ NEGLIGIBLY = text("words.negligibly-than-some")
                 text(
                     "words.several-equivalent",
                     number=2,
-                    limit="1.0 point",
+                    limit="1.0 percentage point",
                     least=text(
                         "words.smallest",
                         trial="s/a trial 2",
@@ -109,7 +109,7 @@ NEGLIGIBLY = text("words.negligibly-than-some")
                 best_of_two(NEGLIGIBLY),
                 text(
                     "words.one-equivalent",
-                    limit="1.0 point",
+                    limit="1.0 percentage point",
                     least=text("words.best-is-smallest"),
                 ),
             ],
@@ -121,7 +121,7 @@ NEGLIGIBLY = text("words.negligibly-than-some")
                 best_of_two(NEGLIGIBLY),
                 text(
                     "words.one-equivalent",
-                    limit="1.0 point",
+                    limit="1.0 percentage point",
                     least=text(
                         "words.fastest", trial="s/a trial 1", seconds="10", best_seconds="20"
                     ),

@@ -56,7 +56,7 @@ def better(kind: str, gap: str, *, p: str, budgets: str = "") -> str:
     [
         pytest.param(
             pair("better"),
-            better("words.better", "2.0 points", p="< 0.001"),
+            better("words.better", "2.0 percentage points", p="< 0.001"),
             label("yes", "words.belief-better"),
             None,
             id="the interval excludes 0",
@@ -64,7 +64,10 @@ def better(kind: str, gap: str, *, p: str, budgets: str = "") -> str:
         pytest.param(
             pair("better", unequal="6 epochs against 4 epochs"),
             better(
-                "words.better", "2.0 points", p="< 0.001", budgets=" (6 epochs against 4 epochs)"
+                "words.better",
+                "2.0 percentage points",
+                p="< 0.001",
+                budgets=" (6 epochs against 4 epochs)",
             ),
             label("yes", "words.belief-better"),
             None,
@@ -72,7 +75,7 @@ def better(kind: str, gap: str, *, p: str, budgets: str = "") -> str:
         ),
         pytest.param(
             pair("slightly better", 0.005),
-            better("words.slightly-better", "0.5 points", p="= 0.012"),
+            better("words.slightly-better", "0.5 percentage points", p="= 0.012"),
             label("plain", "words.belief-slightly-better"),
             None,
             id="the interval excludes 0 and lies within the region of practical equivalence",
@@ -86,7 +89,7 @@ def better(kind: str, gap: str, *, p: str, budgets: str = "") -> str:
                 budgets="",
                 score=FIRST,
                 other_score=SECOND,
-                limit="1.0 point",
+                limit="1.0 percentage point",
             ),
             label("plain", "words.belief-equivalent"),
             None,
@@ -94,14 +97,14 @@ def better(kind: str, gap: str, *, p: str, budgets: str = "") -> str:
         ),
         pytest.param(
             pair("inconclusive", repeats=4),
-            text("words.nothing-decided", finding=ahead("2.0 points")),
+            text("words.nothing-decided", finding=ahead("2.0 percentage points")),
             DOUBTED,
             text("words.advice-finals", repeats="4 repeats"),
             id="inconclusive, and repeats would decide it",
         ),
         pytest.param(
             pair("inconclusive", 0.0001),
-            text("words.nothing-decided", finding=ahead("0.01 points")),
+            text("words.nothing-decided", finding=ahead("0.01 percentage points")),
             DOUBTED,
             None,
             id="inconclusive, and no number of repeats would",
@@ -149,17 +152,20 @@ def test_the_first_two_rows_are_said_first(
 
 def test_of_an_open_pair_beside_a_decided_one_it_is_not_said_that_nothing_is_decided() -> None:
     found = comparison(pair("inconclusive"), pair("better", b="c"))
-    assert words.headline(found) == text("words.inconclusive", finding=ahead("2.0 points"))
+    assert words.headline(found) == text(
+        "words.inconclusive", finding=ahead("2.0 percentage points")
+    )
 
 
-def interval(low: str, high: str) -> str:
-    ends = {"low": low, "high": high, "unit": " points"}
-    return text("words.interval", a="a", b="b", basis=BASIS, **ends)
+def interval(low: str, high: str, *, models: int = 2) -> str:
+    ends = {"low": low, "high": high, "unit": " percentage points"}
+    adjusted = text("words.adjusted", models=models) if models > 2 else ""
+    return text("words.interval", a="a", b="b", basis=BASIS, adjusted=adjusted, **ends)
 
 
 OPEN = interval("-0.5", "+4.5")
 """Sentence about an inconclusive pair."""
-SEEN = text("words.detectable", difference="3.0 points")
+SEEN = text("words.detectable", difference="3.0 percentage points")
 """Sentence about what an inconclusive first pair could see."""
 UNSETTLED = text("words.repeats-too-few", most=64)
 EQUAL = text("words.equal-cost")
@@ -169,7 +175,7 @@ FINDINGS = (
     text("words.against-better", others="d and e"),
     text("words.against-slightly-better", others="f"),
     text("words.against-equivalent", others="g"),
-    text("words.against-inconclusive", others="b and c"),
+    text("words.against-inconclusive", others="b or c"),
     text("words.against-untested", others="h"),
 )
 
@@ -188,7 +194,7 @@ FINDINGS = (
         pytest.param(
             (pair("better"), pair("inconclusive", b="c")),
             [
-                interval("+0.5", "+3.5"),
+                interval("+0.5", "+3.5", models=3),
                 SEEN,
                 text(
                     "words.against-all",
@@ -219,7 +225,7 @@ FINDINGS = (
                 pair("untested", b="h"),
             ),
             [
-                OPEN,
+                interval("-0.5", "+4.5", models=8),
                 SEEN,
                 text("words.against-all", best="a", findings="; ".join(FINDINGS)),
             ],
@@ -286,12 +292,18 @@ def bootstrapped(state: str = "FAIL") -> Row:
 
 @pytest.mark.parametrize(
     ("state", "caveat"),
-    [("FAIL", ""), ("PRUNED", text("words.early-stopping-uncorrected"))],
+    [("FAIL", ""), ("PRUNED", text("words.early-stopping-uncorrected", of=""))],
 )
 def test_expected_scores_are_explained(state: str, caveat: str) -> None:
     compared = comparison(rows=(bootstrapped(state),))
     assert words.expected(compared) == text("words.expected-with-interval", caveat=caveat)
     assert words.expected(comparison(rows=(row("a", 0.95),))) == text("words.expected")
+
+
+def test_models_with_early_stopping_are_named_if_others_had_none() -> None:
+    both = comparison(rows=(bootstrapped("PRUNED"), replace(bootstrapped(), name="b")))
+    caveat = text("words.early-stopping-uncorrected", of=" (a)")
+    assert words.expected(both) == text("words.expected-with-interval", caveat=caveat)
 
 
 def test_only_an_expected_score_from_the_bootstrap_has_its_interval() -> None:
@@ -341,7 +353,7 @@ def test_if_no_model_is_better_than_a_constant_prediction_that_is_the_headline()
     assert words.headline(both) == text("words.nothing-learned", **of)
     assert words.belief(both) == label("no", "words.belief-nothing-learned")
     first, second, *_ = words.sentences(both)
-    assert first == text("words.nothing-decided", finding=ahead("2.0 points"))
+    assert first == text("words.nothing-decided", finding=ahead("2.0 percentage points"))
     assert second == text("words.other-objective")
     assert not said_as("words.repeats-too-few").search(" ".join(words.sentences(both)))
     alone = comparison(rows=rows[:1])
@@ -351,7 +363,7 @@ def test_if_no_model_is_better_than_a_constant_prediction_that_is_the_headline()
 def test_if_only_the_best_may_be_no_better_than_a_constant_prediction_that_is_said_first() -> None:
     rows = beside_constant(row("a", 0.95), 0.93), row("b", 0.93)
     both = comparison(pair("better"), rows=rows)
-    assert words.headline(both) == better("words.better", "2.0 points", p="< 0.001")
+    assert words.headline(both) == better("words.better", "2.0 percentage points", p="< 0.001")
     assert words.sentences(both)[0] == text(
         "words.not-better-than-constant", best="a", metric="accuracy", score="0.9300"
     )
@@ -367,7 +379,8 @@ def test_a_row_in_the_finals_is_said_by_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("objective", "least"), [(ACCURACY, "1.0 point"), (ROC_AUC, "0.0100"), (RMSE, "0.5000")]
+    ("objective", "least"),
+    [(ACCURACY, "1.0 percentage point"), (ROC_AUC, "0.0100"), (RMSE, "0.5000")],
 )
 def test_how_the_table_is_to_be_read(objective: Objective, least: str) -> None:
     both = comparison(pair("inconclusive"), pair("better", b="c"), objective=objective)

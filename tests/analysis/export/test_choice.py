@@ -69,7 +69,7 @@ def test_a_rule_chooses_and_says_why(run: Callable) -> None:
     recipe = Recipe.load(Path("one-se-both-mlp.yaml"))
     assert recipe.trial == 2
     said = run("--sweep", "both", "--space", "mlp", "--choose", "equivalent-smallest")
-    why = text("words.none-equivalent", limit="1.0 point")
+    why = text("words.none-equivalent", limit="1.0 percentage point")
     chosen = {"sweep": "both/mlp", "rule": "equivalent-smallest"}
     assert said[0] == text("export.chosen", **chosen, why=why)
     assert Recipe.load(Path("equivalent-smallest-both-mlp.yaml")).trial == 2

@@ -29,7 +29,7 @@ def test_what_can_be_typed_next_is_said(
     assert where in out.splitlines()
     commands = suggested(out)
     assert list(commands) == [
-        *("look", "compare", "report", "export", "then measure", "register", "more")
+        *("report", "compare", "export", "then measure", "register", "look", "more")
     ]
     assert commands["look"] == "make ui"
     assert commands["compare"].endswith("analysis/compare.py --sweep first")
@@ -120,7 +120,7 @@ def test_nothing_is_exported_that_was_selected_on_test_pairs(
     settings: SweepSettings, make_end: MakeEnd, said: Said
 ) -> None:
     say_what_next(replace(settings, select_on_test=True), "first", [make_end()])
-    assert list(suggested(said())) == ["look", "compare", "report", "more"]
+    assert list(suggested(said())) == ["report", "compare", "look", "more"]
 
 
 def test_nothing_is_exported_while_records_wait(

@@ -76,7 +76,7 @@ def test_a_sweep_says_what_it_does_and_what_came_of_it(job: tuple[User, str]) ->
     )
     assert text("summary.best", space="cnn_ws_aux") in said
     assert "baseline" in said
-    assert f"  look     {User.shown('analysis/ui.py')}\n" in said
+    assert printed(said, "look") == User.shown("analysis/ui.py")
 
 
 def test_mlflow_has_the_sweep_above_its_trials(job: tuple[User, str]) -> None:
@@ -122,7 +122,7 @@ def test_the_printed_commands_export_and_measure(job: tuple[User, str]) -> None:
     exported = user.run_printed(printed(said, "export")).stdout
     file = user.folder / "best-job-cnn_ws_aux.yaml"
     assert exported.startswith(f"{file.name}: trial ")
-    measured = user.run_printed(printed(said, "measure")).stdout
+    measured = user.run_printed(printed(said, "then measure")).stdout
     tested = said_as("evaluate.test", metric="accuracy").search(measured)
     assert tested is not None
     spread = said_as("evaluate.spread", rounds=10).search(tested[0])

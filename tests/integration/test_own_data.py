@@ -134,7 +134,7 @@ def test_the_printed_commands_compare_report_export_and_measure(own: Own) -> Non
         assert str(user.folder / "a table") not in file.read_text()
         config = yaml.safe_load(file.read_text())["config"]
         assert not {"rotation", "shift", "aux_alpha", "main_weight", "digits"} & set(config)
-    command = printed(said, "measure")
+    command = printed(said, "then measure")
     assert f"--data '{user.folder}/a table/kündigung 2024.csv'" in command
     measured = user.run_printed(command).stdout
     on = text("evaluate.same-test-rows", number=30, rows="rows")
@@ -186,7 +186,7 @@ def test_embedded_data_is_a_regression_by_its_target(user: User) -> None:
         assert user.mlflow(f"sugar/{space}")["0"].tags["task"] == "diabetes"
     user.run_printed(printed(end.stdout, "compare"))
     user.run_printed(printed(end.stdout, "export"))
-    measured = user.run_printed(printed(end.stdout, "measure")).stdout
+    measured = user.run_printed(printed(end.stdout, "then measure")).stdout
     assert "test r2 " in measured
     kept = json.loads(next((user.folder / "mlartifacts").rglob("evaluation.json")).read_text())
     assert len(kept["points"]) == 89
@@ -211,7 +211,7 @@ def test_images_of_the_user_are_swept_by_a_convolutional_network(user: User) -> 
         )
     assert "rotation" in user.mlflow("pictures/cnn")["0"].params
     user.run_printed(printed(end.stdout, "export"))
-    measured = user.run_printed(printed(end.stdout, "measure")).stdout
+    measured = user.run_printed(printed(end.stdout, "then measure")).stdout
     assert said_as("evaluate.test", metric="accuracy").search(measured)
 
 

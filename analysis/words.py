@@ -195,8 +195,8 @@ def _budgets(test: PairwiseTest) -> str:
 
 def _interval(test: PairwiseTest, comparison: Comparison) -> str:
     assert test.difference is not None
-    share = comparison.objective.is_share
-    times, places = (100, 1) if share else (1, comparison.places)
+    share, places = comparison.objective.is_share, comparison.places
+    times, places = (100, places - 2) if share else (1, places)  # as many as in the table
     low, high = (
         signed(times * end, places=places) for end in (test.difference.low, test.difference.high)
     )

@@ -6,7 +6,6 @@ from typing import Any
 from foldsweep import names
 from foldsweep.errors import UserError
 from foldsweep.files import parsed
-from sweeps.settings import SweepSettings
 from sweeps.settings_file import SETTINGS_FILE, load_settings
 
 MOST = 2
@@ -54,7 +53,7 @@ def _changed(folder: Path) -> float:
 def _scored_on(folder: Path) -> tuple[Any, ...] | None:
     """What the scores of a sweep depend on besides configurations; None if it is not known."""
     try:
-        settings: SweepSettings = load_settings(folder)
+        settings = load_settings(folder)
         files = [parsed(path.read_bytes()) for path in folder.glob(f"*/{names.TASK_FILE}")]
         of = {(file["record"]["name"], file["record"]["digest"]) for file in files}
     except (UserError, OSError, ValueError, LookupError, TypeError):

@@ -163,7 +163,7 @@ def interval(low: str, high: str, *, models: int = 2) -> str:
     return text("words.interval", a="a", b="b", basis=BASIS, adjusted=adjusted, **ends)
 
 
-OPEN = interval("-0.5", "+4.5")
+OPEN = interval("-0.50", "+4.50")
 """Sentence about an inconclusive pair."""
 SEEN = text("words.detectable", difference="3.0 percentage points")
 """Sentence about what an inconclusive first pair could see."""
@@ -185,7 +185,7 @@ FINDINGS = (
     [
         pytest.param(
             (pair("better"),),
-            [interval("+0.5", "+3.5")],
+            [interval("+0.50", "+3.50")],
             id="a decided pair: its interval",
         ),
         pytest.param(
@@ -194,7 +194,7 @@ FINDINGS = (
         pytest.param(
             (pair("better"), pair("inconclusive", b="c")),
             [
-                interval("+0.5", "+3.5", models=3),
+                interval("+0.50", "+3.50", models=3),
                 SEEN,
                 text(
                     "words.against-all",
@@ -225,7 +225,7 @@ FINDINGS = (
                 pair("untested", b="h"),
             ),
             [
-                interval("-0.5", "+4.5", models=8),
+                interval("-0.50", "+4.50", models=8),
                 SEEN,
                 text("words.against-all", best="a", findings="; ".join(FINDINGS)),
             ],

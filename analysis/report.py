@@ -42,7 +42,7 @@ TEMPLATE = "report.html.j2"
 MOST_LISTED = 12
 """Largest number of configurations that are listed."""
 MEANINGS = {
-    "complete": "trials trained to the end, of all; the others were stopped early or failed",
+    "complete": "trials trained to the end; the rest were paused, stopped early or failed",
     "cross-validated": text("words.cross-validated"),
     "finals": "trained again on fresh seeds and folds",
     "test": "mean ± standard deviation over rounds on test rows never used for selection",

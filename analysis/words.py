@@ -9,7 +9,7 @@ from analysis.comparison import Comparison, PairwiseTest, Verdict
 from analysis.rows import Row, budgets_differ
 from analysis.significance import MOST_REPEATS
 from foldsweep import names
-from foldsweep.numbers import plural, shown, signed
+from foldsweep.numbers import plural, shown, shown_seconds, signed
 from foldsweep.texts import text
 
 _NOTHING = 1e-9
@@ -283,7 +283,7 @@ def _cheaper(*rows: Row) -> str:
     cheaper, other = sorted(of, key=lambda name: of[name])
     if of[other] <= _ALIKE * of[cheaper]:
         return text("words.equal-cost")
-    costs = [f"{of[name]:,}" if by_size else f"{of[name]:.3g}" for name in (cheaper, other)]
+    costs = [f"{of[name]:,}" if by_size else shown_seconds(of[name]) for name in (cheaper, other)]
     if by_size:
         parameters, others = costs
         return text(

@@ -81,7 +81,7 @@ def log_expected(
     }
     tracker.log_metrics(None, metrics, step=len(ended))
     stopped = bool(ledger.paused()) or any(t.state == TrialState.PRUNED for t in ended)
-    return _described(objective, found, stopped=stopped), found.value
+    return _described(ledger.space.name, objective, found, stopped=stopped), found.value
 
 
 def units_of(task: Task, data: Data) -> Int[np.ndarray, " n"]:
@@ -142,11 +142,12 @@ def _over_all(
     return expected_over_all(measure, *rows, plan=plan, sign=sign, seed=seed)
 
 
-def _described(objective: str, found: Expected, *, stopped: bool) -> str:
+def _described(space: str, objective: str, found: Expected, *, stopped: bool) -> str:
     places = places_of(found.value)
     value, low, high = (shown(v, places=places) for v in (found.value, found.low, found.high))
     return text(
         "expectation.score",
+        space=space,
         metric=names.bare(objective),
         value=value,
         low=low,

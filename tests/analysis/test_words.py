@@ -420,7 +420,7 @@ def test_how_the_table_is_to_be_read(objective: Objective, least: str) -> None:
         (
             (SMALL, 0),
             (5.0, 2.5),
-            text("words.less-time", cheaper="b", seconds="2.5", other="a", others="5"),
+            text("words.less-time", cheaper="b", seconds="2.5", other="a", others="5.0"),
         ),
     ],
 )

@@ -111,6 +111,7 @@ def test_estimate_and_interval_are_logged_and_said(
     assert (trials, tracker.step) == (3, 4)
     assert line == text(
         "expectation.score",
+        space="small",
         metric="accuracy",
         value=f"{value:.4f}",
         low=f"{low:.4f}",

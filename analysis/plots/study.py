@@ -231,7 +231,7 @@ def plot_importances(info: ImportanceInfo) -> Figure:
         info.fanova | {name: info.ped_anova[name] for name in some},
         key=lambda name: (info.fanova.get(name, info.ped_anova.get(name, 0.0)), name),
     )
-    figure = Figure(figsize=(5.6, 0.9 + 0.36 * len(names)), layout="constrained")
+    figure = Figure(figsize=(5.6, 1.2 + 0.36 * len(names)), layout="constrained")
     axes = figure.subplots()
     places = np.arange(len(names))
     for shift, label, values, colour in (
@@ -247,7 +247,7 @@ def plot_importances(info: ImportanceInfo) -> Figure:
     axes.set_title(f"{title}{note}", fontsize=10)
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return figure
 
 

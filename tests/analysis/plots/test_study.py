@@ -1,3 +1,4 @@
+import io
 import math
 from dataclasses import replace
 
@@ -152,6 +153,13 @@ def test_importances_find_what_matters_and_repeat(store):
     axes = plot_importances(info).axes[0]
     assert "n = 16 complete trials" in axes.get_title()
     assert [label.get_text() for label in axes.get_yticklabels()][-1] == "lr"
+
+
+def test_the_legend_of_importances_covers_no_bar(store):
+    figure = plot_importances(rebuild(store, many(16)).importances)
+    figure.savefig(io.BytesIO())  # computes the layout
+    (legend,) = figure.legends
+    assert not legend.get_window_extent().overlaps(figure.axes[0].get_window_extent())
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import torch
 from tests.integration.user import User, check_mlflow, repeatable_points, scores, until
 from tests.refusals import text
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SWEEP = "killed/mlp"
 

@@ -283,18 +283,18 @@ def _cheaper(*rows: Row) -> str:
     cheaper, other = sorted(of, key=lambda name: of[name])
     if of[other] <= _ALIKE * of[cheaper]:
         return text("words.equal-cost")
-    costs = [f"{of[name]:,}" if by_size else shown_seconds(of[name]) for name in (cheaper, other)]
+    cost, others = (
+        f"{of[name]:,}" if by_size else shown_seconds(of[name]) for name in (cheaper, other)
+    )
     if by_size:
-        parameters, others = costs
         return text(
             "words.fewer-parameters",
             cheaper=cheaper,
-            parameters=parameters,
+            parameters=cost,
             other=other,
             others=others,
         )
-    seconds, others = costs
-    return text("words.less-time", cheaper=cheaper, seconds=seconds, other=other, others=others)
+    return text("words.less-time", cheaper=cheaper, seconds=cost, other=other, others=others)
 
 
 def score(row: Row, comparison: Comparison) -> str:

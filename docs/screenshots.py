@@ -16,7 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from playwright.sync_api import FrameLocator, Locator, Page, ViewportSize, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    FrameLocator,
+    Locator,
+    Page,
+    ViewportSize,
+    sync_playwright,
+)
 
 from analysis.load import Store, complete_trials, find_runs, open_store
 from foldsweep.errors import UserError
@@ -119,16 +126,23 @@ def chromium() -> str | None:
 
 
 @contextmanager
-def quiet_page(program: str) -> Iterator[Page]:
-    """A page in a new browser whose user has used the UI before."""
+def open_browser(program: str) -> Iterator[Browser]:
+    """An installed Chromium without a window."""
     with sync_playwright() as playwright:
         as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = playwright.chromium.launch(executable_path=program, args=as_root)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def quiet_page(program: str) -> Iterator[Page]:
+    """A page in a new browser whose user has used the UI before."""
+    with open_browser(program) as browser:
         context = browser.new_context(viewport=SIZE)
         context.set_default_timeout(WAIT_MS)
         context.add_init_script(_QUIET)
         yield context.new_page()
-        browser.close()
 
 
 def main() -> int:

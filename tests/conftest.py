@@ -15,6 +15,8 @@ from hypothesis import settings
 from sweeps.supervisor import RAY_ENVIRONMENT
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from tests.cluster.services import Postgres
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=15)
@@ -79,3 +81,15 @@ def mnist_dir() -> Path:
     if not folder:
         pytest.skip("needs the MNIST files: name their folder in FOLDSWEEP_DATA")
     return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """A real Chromium. A test opens pages of its own: nothing of one is left to the next."""
+    from docs.screenshots import chromium, open_browser
+
+    program = chromium()
+    if program is None:
+        pytest.skip("needs Chromium (on Debian and Ubuntu: apt install chromium)")
+    with open_browser(program) as opened:
+        yield opened

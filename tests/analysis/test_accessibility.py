@@ -7,10 +7,9 @@ from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from analysis.report import main
-from docs.screenshots import chromium, quiet_page
 
 pytestmark = [pytest.mark.slow, pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -33,12 +32,10 @@ def report(make_store: Callable[[], Any], tmp_path_factory: pytest.TempPathFacto
     return file
 
 
-@pytest.fixture(scope="module")
-def page(report: Path) -> Iterator[Page]:
-    program = chromium()
-    if program is None:
-        pytest.skip("needs Chromium (on Debian and Ubuntu: apt install chromium)")
-    with quiet_page(program) as page:
+@pytest.fixture
+def page(report: Path, browser: Browser) -> Iterator[Page]:
+    with browser.new_context() as context:
+        page = context.new_page()
         page.goto(report.as_uri())
         yield page
 

@@ -9,9 +9,7 @@ from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
-
-from docs.screenshots import chromium, quiet_page
+from playwright.sync_api import Browser, ViewportSize
 
 pytestmark = [pytest.mark.slow, pytest.mark.integration, pytest.mark.timeout(300)]
 SITE = Path(__file__).parents[2] / "site"
@@ -37,35 +35,27 @@ def address() -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    program = chromium()
-    if program is None:
-        pytest.skip("needs Chromium (on Debian and Ubuntu: apt install chromium)")
-    with quiet_page(program) as page:
-        yield page
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 @pytest.mark.parametrize("path", [*PAGES, *NOTEBOOKS])
 def test_a_page_can_be_read_by_anybody(
-    path: str, scheme: Literal["light", "dark"], page: Page, address: str
+    path: str, scheme: Literal["light", "dark"], width: int, browser: Browser, address: str
 ) -> None:
-    page.emulate_media(color_scheme=scheme)
-    page.goto(f"{address}/{path}")
-    page.evaluate("localStorage.clear()")  # holds the scheme of the first visit
-    page.reload()
-    shown = page.evaluate("document.body.dataset.mdColorScheme")
-    assert shown == {"light": "default", "dark": "slate"}[scheme]
-    # pandas gives no name to the column of row labels
-    outputs = {"exclude": [[".dataframe"]]} if path in NOTEBOOKS else None
-    found = Axe().run(page, context=outputs)
-    assert found.violations_count == 0, found.generate_report()
+    size: ViewportSize = {"width": width, "height": 900}
+    with browser.new_context(color_scheme=scheme, viewport=size) as context:
+        page = context.new_page()
+        page.goto(f"{address}/{path}")
+        shown = page.evaluate("document.body.dataset.mdColorScheme")
+        assert shown == {"light": "default", "dark": "slate"}[scheme]
+        # pandas gives no name to the column of row labels
+        outputs = {"exclude": [[".dataframe"]]} if path in NOTEBOOKS else None
+        found = Axe().run(page, context=outputs)
+        assert found.violations_count == 0, found.generate_report()
 
 
 @pytest.mark.parametrize("width", [390, 1440, 2560])
 @pytest.mark.parametrize("path", [*PAGES, *NOTEBOOKS])
-def test_no_page_scrolls_sideways(path: str, width: int, page: Page, address: str) -> None:
-    page.set_viewport_size({"width": width, "height": 900})
-    page.goto(f"{address}/{path}")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+def test_no_page_scrolls_sideways(path: str, width: int, browser: Browser, address: str) -> None:
+    with browser.new_context(viewport={"width": width, "height": 900}) as context:
+        page = context.new_page()
+        page.goto(f"{address}/{path}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width

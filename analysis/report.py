@@ -178,17 +178,22 @@ def _value(value: Any) -> str:
 
 def task_in_words(store: Store, row: Row) -> tuple[str, str]:
     """The task in words and the name of its rows, as far as they were recorded."""
-    record = (json_artifact(store, row.sweep.run_id, names.TASK_FILE) or {}).get("record", {})
+    record = _entry(json_artifact(store, row.sweep.run_id, names.TASK_FILE), "record")
     said = [row.sweep.task]
-    if (record.get("schema") or {}).get("target"):
-        said.append(f"target {record['schema']['target']}")
-    if record.get("kind") in ("classification", "regression"):
-        said.append(record["kind"])
-    if record.get("classes"):
-        said.append(f"{len(record['classes'])} classes")
-    if (record.get("split") or {}).get("kind"):
-        said.append(f"{record['split']['kind']} split")
-    return ", ".join(said), str(record.get("unit") or "rows")
+    if target := _entry(_entry(record, "schema"), "target"):
+        said.append(f"target {target}")
+    if (kind := _entry(record, "kind")) in ("classification", "regression"):
+        said.append(kind)
+    if isinstance(classes := _entry(record, "classes"), list) and classes:
+        said.append(f"{len(classes)} classes")
+    if split := _entry(_entry(record, "split"), "kind"):
+        said.append(f"{split} split")
+    return ", ".join(said), str(_entry(record, "unit") or "rows")
+
+
+def _entry(of: Any, key: str) -> Any:
+    """Value of recorded JSON at a key; None if this is no mapping with the key."""
+    return of.get(key) if isinstance(of, dict) else None
 
 
 def subject(store: Store, rows: Sequence[Row]) -> str:

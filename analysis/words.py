@@ -222,8 +222,8 @@ def _against_all(ahead: list[PairwiseTest], comparison: Comparison) -> str:
     return text("words.against-all", best=comparison.rows[0].name, findings="; ".join(findings))
 
 
-def _against(verdict: Verdict, names: list[str]) -> str:
-    others = _listed(names, "or" if verdict == "inconclusive" else "and")
+def _against(verdict: Verdict, of: list[str]) -> str:
+    others = _listed(of, "or" if verdict == "inconclusive" else "and")
     return {
         "better": text("words.against-better", others=others),
         "slightly better": text("words.against-slightly-better", others=others),

@@ -67,3 +67,13 @@ def test_only_wide_tables_scroll_sideways(width: int, page: Page) -> None:
     for table in tables:
         table.focus()
         assert table.evaluate("table => document.activeElement === table")
+
+
+def test_a_printed_report_is_whole(page: Page) -> None:
+    page.set_viewport_size({"width": 680, "height": 1000})  # A4 or Letter without the margins
+    page.emulate_media(media="print")
+    for part in (page.locator("html"), *page.locator(".wide").all()):
+        assert part.evaluate("part => part.scrollWidth <= part.clientWidth"), part
+    sources = page.locator("dl").all()
+    assert len(sources) > 1
+    assert all(source.is_visible() for source in sources)

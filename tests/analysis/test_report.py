@@ -143,6 +143,24 @@ def houses(make_store):
     return filled
 
 
+@pytest.mark.parametrize(
+    "content",
+    [[1], {"record": {"schema": 1, "split": "plain", "classes": 3, "unit": None}}],
+)
+def test_a_damaged_record_of_the_task_is_left_out(
+    make_store, tmp_path, monkeypatch, capsys, content
+):
+    filled = make_store()
+    filled.add("s/mlp", GOOD, folds=5)
+    filled.client.log_dict(filled.parents["s/mlp"], content, "task.json")
+    out = tmp_path / "report.html"
+    args = ("--out", str(out), "--local", "--tracking-uri", filled.uri)
+    monkeypatch.setattr(sys, "argv", ["report.py", *args])
+    assert main() == 0
+    page = Page(out.read_text())
+    assert "sweep s · larger_digit · 30 training rows" in page.text
+
+
 def test_a_report_of_errors_speaks_of_errors(houses, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["report.py", "--tracking-uri", houses.uri])

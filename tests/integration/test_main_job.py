@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from analysis.load import open_store
 from analysis.plots.study import rebuild
 from analysis.results import load_sweeps
-from tests.integration.user import TINY, User, check_mlflow, scores, until
+from tests.integration.user import TINY, User, check_mlflow, printed, scores, until
 from tests.refusals import said_as, text
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -47,13 +47,6 @@ def begins(kind: str, *, trials: int) -> re.Pattern[str]:
     ).pattern
     line = re.escape(text(kind, name="job", sweep="DESCRIBED"))
     return re.compile(line.replace("DESCRIBED", described))
-
-
-def printed(said: str, what: str) -> str:
-    """Extract a command from the list at the end of a sweep."""
-    found = re.search(rf"^  {what} +(python .+)$", said, re.MULTILINE)
-    assert found is not None, said
-    return found[1]
 
 
 def test_a_sweep_says_what_it_does_and_what_came_of_it(job: tuple[User, str]) -> None:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 import yaml
 
 from tests.integration.conftest import Refused
-from tests.integration.user import User, repeatable_points, scores, until
+from tests.integration.user import User, printed, repeatable_points, scores, until
 from tests.refusals import said_as, text
 from trainables.tasks.scores import score_names
 from trainables.tasks.table.embedded import EMBEDDED
@@ -112,13 +111,6 @@ def test_a_table_is_described_and_swept_by_each_space(own: Own) -> None:
     network = user.mlflow("own/mlp")["0"]
     assert network.params["epochs"] == "4"
     assert "epochs" not in user.mlflow("own/logistic")["0"].params
-
-
-def printed(said: str, what: str) -> str:
-    """Extract a command from the list at the end of a sweep."""
-    found = re.search(rf"^  {what} +(python .+)$", said, re.MULTILINE)
-    assert found is not None, said
-    return found[1]
 
 
 def test_the_printed_commands_compare_report_export_and_measure(own: Own) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -43,6 +44,13 @@ def until(
             assert condition(), f"the program ended too early: {process.communicate()}"
         assert time.monotonic() < deadline, "it never came to that"
         time.sleep(0.05)
+
+
+def printed(said: str, what: str) -> str:
+    """Extract a command from the list at the end of a sweep."""
+    found = re.search(rf"^  {what} +(python .+)$", said, re.MULTILINE)
+    assert found is not None, said
+    return found[1]
 
 
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

@@ -268,10 +268,9 @@ def _gain(settings: SweepSettings, end: SweepEnd) -> Iterator[str]:
     objective = settings.objective[0]
     sign = names.sign(ledger.space.variant.task.better[objective])
     gain = expected_gain([sign * t.score for t in complete], tried)
-    yield text(
-        "messages.expected-gain",
-        space=ledger.space.name,
-        more=MORE,
-        gain=shown_number(gain, places=places_of(complete[0].score)),
-        metric=names.bare(objective),
-    )
+    space, metric, places = ledger.space.name, names.bare(objective), places_of(complete[0].score)
+    if round(gain, places) <= 0:
+        yield text("messages.no-gain", space=space, more=MORE, metric=metric)
+        return
+    by = shown_number(gain, places=places)
+    yield text("messages.expected-gain", space=space, more=MORE, gain=by, metric=metric)

@@ -50,9 +50,9 @@ def make_end(make_ledger: Callable[..., Ledger]) -> MakeEnd:
 
 @pytest.fixture
 def make_ended(make_ledger: Callable[..., Ledger], make_end: MakeEnd) -> Callable[..., SweepEnd]:
-    """Makes the end of a sweep whose trials and initial points end as in `states`."""
+    """Makes the end of a sweep whose trials end as in `states`: a number is a trial's score."""
 
-    def make(*states: str, interrupted: bool = False, **ledger: Any) -> SweepEnd:
+    def make(*states: str | float, interrupted: bool = False, **ledger: Any) -> SweepEnd:
         made = make_ledger(trials=ledger.pop("trials", 30), **ledger)
         for state in states:
             asked = made.ask()
@@ -63,7 +63,8 @@ def make_ended(make_ledger: Callable[..., Ledger], make_end: MakeEnd) -> Callabl
                 made.report(asked.number, 3, 0.5)
                 made.prune(asked.number, {})
             else:
-                made.complete(asked.number, [0.5], {})
+                score = 0.5 if isinstance(state, str) else state
+                made.complete(asked.number, [score], {})
         return ended(made, interrupted=interrupted)
 
     return make

@@ -128,18 +128,17 @@ def test_refused_and_late_trials_are_counted_with_an_example(
 def test_the_end_says_what_more_trials_may_gain(
     settings: SweepSettings, make_ended: MakeEnded, said: Said
 ) -> None:
+    gains = said_as("messages.expected-gain", space="small", more=20, metric="accuracy")
+    none = text("messages.no-gain", space="small", more=20, metric="accuracy")
     show_end(settings, make_ended(*["ends"] * 20), "first")
-    gains = said_as("messages.expected-gain")
-    assert not gains.search(said())  # too few: nineteen sampled trials
+    too_few = said()  # nineteen sampled trials
     show_end(settings, make_ended(*["ends"] * 21, over=InMemoryStorage()), "first")
-    line = text(
-        "messages.expected-gain",
-        space="small",
-        more=20,
-        gain="0.0000",
-        metric="accuracy",
-    )
-    assert line in said().splitlines()
+    equal = said()
+    scores = [0.5 + 0.01 * i for i in range(21)]
+    show_end(settings, make_ended(*scores, over=InMemoryStorage()), "first")
+    rising = said()
+    assert [bool(gains.search(end)) for end in (too_few, equal, rising)] == [False, False, True]
+    assert [none in end.splitlines() for end in (too_few, equal, rising)] == [False, True, False]
 
 
 def test_what_may_end_the_promise_of_the_same_sweep_is_said(

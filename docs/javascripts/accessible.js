@@ -2,7 +2,7 @@
 document$.subscribe(() => {
   document.querySelector(".md-search")?.setAttribute("aria-label", "Search");
   document.querySelectorAll(".md-code__nav").forEach((nav, i) => nav.setAttribute("aria-label", `Code ${i + 1}`));
-  document.querySelectorAll(".md-typeset__scrollwrap, .jp-OutputArea-output pre, .highlight pre, .highlight-ipynb, .highlight-ipynb pre").forEach((scrolls) => {
+  document.querySelectorAll(".md-typeset__scrollwrap, .jp-OutputArea-output pre, .highlight pre, .highlight-ipynb").forEach((scrolls) => {
     scrolls.tabIndex = 0;
   });
 });

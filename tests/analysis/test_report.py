@@ -147,9 +147,7 @@ def houses(make_store):
     "content",
     [[1], {"record": {"schema": 1, "split": "plain", "classes": 3, "unit": None}}],
 )
-def test_a_damaged_record_of_the_task_is_left_out(
-    make_store, tmp_path, monkeypatch, capsys, content
-):
+def test_a_damaged_record_of_the_task_is_left_out(make_store, tmp_path, monkeypatch, content):
     filled = make_store()
     filled.add("s/mlp", GOOD, folds=5)
     filled.client.log_dict(filled.parents["s/mlp"], content, "task.json")
